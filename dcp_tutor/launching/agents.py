@@ -39,9 +39,8 @@ class Agent:
             if messages is None:
                 self.close()
             for message in messages or ():
-                if "status" in message:
-                    self.status = message["status"]
-                    self.close()
+                # Its end is near, not here: the channel closes when the supervisor has ended.
+                self.status = message.get("status", self.status)
         return self.ended
 
     def terminate(self) -> None:

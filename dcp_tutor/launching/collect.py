@@ -25,24 +25,20 @@ def collect_ranks(folder: Path, num_ranks: int, asked_at: float) -> tuple[RankRu
     return tuple(_collect_rank(folder, rank, exit_codes.get(rank), asked_at) for rank in ranks)
 
 
-def read_exit_codes(folder: Path) -> dict[int, int | None]:
+def read_exit_codes(folder: Path) -> dict[int, int]:
     """Return each rank's exit code, from the events that torchrun's agent writes.
 
     torchrun prints an event for each worker at the end (`--event-log-handler console`;
-    torch/distributed/elastic/agent/server/api.py, torch 2.13). A rank that ended by itself with
-    success has state SUCCEEDED; one that the agent stopped before its end has no code.
+    torch/distributed/elastic/agent/server/api.py, torch 2.13). A code is told only of ranks that
+    failed or were stopped; a rank without one has ended with 0, also where others failed.
     """
-    codes: dict[int, int | None] = {}
+    codes: dict[int, int] = {}
     for event in _events(folder / "agent.log"):
         facts = event.get("metadata", {})
-        if event.get("source") != "WORKER" or facts.get("global_rank") is None:
+        if event.get("source") != "WORKER" or facts.get("state") == "START":
             continue
         detail = json.loads(facts.get("metadata") or "{}")
-        code = (detail.get("exit_code") or [None])[0]
-        if facts.get("state") == "SUCCEEDED":
-            code = 0
-        if facts.get("state") != "START":
-            codes[int(facts["global_rank"])] = code
+        codes[int(facts["global_rank"])] = (detail.get("exit_code") or [None])[0] or 0
     return codes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import resource
 import signal
@@ -37,7 +38,7 @@ Watcher = Callable[[Path], None]
 def launch(
     program: str | Path,
     *,
-    nproc_per_node: int | str = 1,
+    nproc_per_node: int | str | None = None,
     flags: Sequence[str] = (),
     arguments: Sequence[str] = (),
     inputs: Mapping[str, Any] | None = None,
@@ -53,7 +54,7 @@ def launch(
 
     Args:
         program: source text, or the path of a file.
-        nproc_per_node: ranks on this machine, as torchrun takes it.
+        nproc_per_node: ranks on this machine, as torchrun takes it; its default is 1.
         flags: further flags of torchrun's own.
         arguments: the program's `sys.argv[1:]`.
         inputs: values that become globals of the program, on every rank.
@@ -82,8 +83,10 @@ def launch(
         [21, 21]
 
     """
+    if nproc_per_node is not None:
+        flags = ["--nproc-per-node", str(nproc_per_node), *flags]
     plan = _prepare(
-        *(program, [f"--nproc-per-node={nproc_per_node}", *flags], arguments),
+        *(program, flags, arguments),
         *(inputs or {}, outputs, name, device, timeout),
     )
     started = time.monotonic()
@@ -146,8 +149,7 @@ def _prepare(
     command = check(flags, arguments)
     num_ranks = limits.cap_ranks(command.nproc_per_node)
     if num_ranks != command.nproc_per_node:
-        flags = [f"--nproc-per-node={num_ranks}", *flags[1:]]
-        command = check(flags, arguments)
+        command = check([*flags, "--nproc-per-node", str(num_ranks)], arguments)
     limits.check_memory(num_ranks)
     device = limits.resolve_device(device, num_ranks)
     timeout = _timeout(timeout)
@@ -359,8 +361,18 @@ def _check_syntax(source: str, name: str) -> None:
 
 
 def _file_name(name: str) -> str:
-    """Return the program's file name in its launch folder: one that no module of ours hides."""
-    return "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
+    """Return a file name for a program: one that hides no module which it may import."""
+    stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in name.removesuffix(".py"))
+    own = (folders.modules_folder() / f"{stem}.py").exists()
+    taken = own or stem in sys.stdlib_module_names or _is_installed(stem)
+    return f"{stem}_program.py" if taken else f"{stem}.py"
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _timeout(timeout: float | None) -> float:

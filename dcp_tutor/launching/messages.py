@@ -13,6 +13,7 @@ from dcp_tutor.launching.run import RankRun, Run
 from dcp_tutor.launching.stacks import Place, find_place
 
 _LAST_LINES = 8
+_OURS = str(Path(__file__).parents[1])
 
 
 def rank_failed(run: Run, program: Path) -> RankFailed | LauncherLost:
@@ -120,7 +121,9 @@ def _details(root: Failure) -> str | None:
     """Return the traceback through the learner's lines, or the rank's last lines."""
     if root.rank.error is not None:
         return _short_traceback(root.rank.error.traceback)
-    lines = (root.rank.stdout + root.rank.stderr).strip().splitlines()[-_LAST_LINES:]
+    # After these words Python's fault handler lists frames; the learner's is said already.
+    stderr = root.rank.stderr.partition("Fatal Python error: ")[0]
+    lines = (root.rank.stdout + stderr).strip().splitlines()[-_LAST_LINES:]
     return "Its last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else None
 
 
@@ -132,13 +135,16 @@ def _short_traceback(traceback: str) -> str | None:
         return None  # the one line is said already
     shown, hidden = [], 0
     for frame in frames:
-        if "site-packages" in frame.partition("\n")[0] and frame is not frames[-1]:
-            hidden += 1
+        head = frame.partition("\n")[0]
+        if _OURS in head or ("site-packages" in head and frame is not frames[-1]):
+            hidden += _OURS not in head
             continue
         if hidden:
-            shown.append(f"  … {hidden} calls inside libraries …\n")
+            shown.append(f"  … {hidden} {'calls' if hidden > 1 else 'call'} inside libraries …\n")
         hidden = 0
         shown.append(_frame_text(frame, is_last=frame is frames[-1]))
+    if len(shown) < 2:
+        return None
     return "Traceback (most recent call last):\n" + "".join(shown).rstrip()
 
 
@@ -162,13 +168,13 @@ def _others(root: Failure, others: Sequence[Failure]) -> str | None:
         if other.cause == root.cause:
             kind = "failed the same way"
         elif other.order == 4:
-            kind = "was stopped by torchrun"
+            kind = "stopped by torchrun"
         elif other.order == 3:
             kind = "lost the connection to a rank that had gone"
         else:
             kind = other.cause.splitlines()[0][:120]
         by_kind.setdefault(kind, []).append(other.rank.rank)
-    told = [f"{name_ranks(ranks)} {kind}" for kind, ranks in sorted(by_kind.items())]
+    told = [f"{name_ranks(ranks)}: {kind}" for kind, ranks in sorted(by_kind.items())]
     text = "; ".join(told)
     return f"{text[0].upper()}{text[1:]}."
 

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+# Frames that only pass a call on; the name that the learner typed stands beside them.
+_PASSING = {"wrapper", "inner", "_wrapped_call_impl", "_call_impl", "decorate_context", "_fn"}
 _FRAME = re.compile(r'^  File "(?P<file>.+)", line (?P<line>\d+)(?: in (?P<name>.+))?$')
 
 
@@ -57,6 +59,6 @@ def find_place(dump: str, own_folders: tuple[Path, ...]) -> Place | None:
                 text = linecache.getline(str(path), int(frame["line"])).strip()
                 found = Place(path.name, int(frame["line"]), text, called)
             called = None  # the frames that follow called this one
-        elif called is not None:
+        elif called is not None and frame["name"] not in _PASSING:
             called = frame["name"] or ""
     return found

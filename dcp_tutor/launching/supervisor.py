@@ -266,6 +266,7 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     channel.set_inheritable(False)
     supervise(channel, _exec_torchrun)
+    os._exit(0)
 
 
 def _exec_torchrun(request: Request) -> NoReturn:

@@ -86,8 +86,8 @@ def _send_outputs(order: Order, found: dict[str, Any], report: Report) -> None:
     if missing:
         names = ", ".join(f"`{name}`" for name in missing)
         raise NameError(
-            f"-o asks for {names}, but the program never set it on rank {report.rank}. "
-            f"Set it at the top level of the cell, on every rank (None where there is nothing)."
+            f"-o asks for {names}, which this rank's program never set. Set it at the top level "
+            f"of the cell, on every rank (to None where there is nothing)."
         )
     if order.outputs:
         from dcp_tutor.wire.values import write_values
