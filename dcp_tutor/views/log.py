@@ -183,8 +183,8 @@ def _common(rows: Sequence[Line], lines: Sequence[Line]) -> list[tuple[int, int]
     """Return a longest common subsequence as (row, line) positions, of several the earliest.
 
     Not `difflib.SequenceMatcher`: it takes the longest *blocks* first, so it folds fewer lines,
-    and needs cubic time where blank lines alternate with numbers, as in a training log. Here the
-    table of dynamic programming is one integer per line (Hyyro 2004, bit-parallel), a bit per row.
+    and is slow where blank lines alternate with numbers, as in a training log. Here each line of
+    the dynamic programming table is one integer, a bit per row (Hyyro 2004, bit-parallel LCS).
     """
     wanted = set(lines)
     where: dict[Line, int] = {}

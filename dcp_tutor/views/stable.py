@@ -18,6 +18,7 @@ _LOG_PREFIX = re.compile(
     r"(?<!\w)(?:\[rank\d+\]:\s?)?"  # torch marks the rank; the view's own tag says it already
     r"\[?([VDIWEF])\d{4} \d\d:\d\d:\d\d(?:\.\d+)?\s+"  # level, month and day, time
     r"(?:\d+ )?"  # Python's loggers in torch add the process id
+    r"(?:…/|[^\s\]]*/site-packages/)?"  # torch writes its own files relative to the cwd
     r"([^\s\]]+):\d+\]"  # file and line
 )
 _RANK_PREFIX = re.compile(r"^\[rank\d+\]: ?")
@@ -30,7 +31,7 @@ _LOOPBACK = re.compile(
     r"(?:\[(?:::1|::ffff:127\.0\.0\.1|127\.0\.0\.1|localhost)\]|127\.0\.0\.1|localhost)"
     r":\d+\b"
 )
-_PORT = re.compile(r"(\[[\w.:%-]+\]|\b\d+\.\d+\.\d+\.\d+):\d{4,5}\b")
+_PORT = re.compile(r"((?<!\w)\[[\w.:%-]+\]|\b\d+\.\d+\.\d+\.\d+):\d{4,5}\b")
 _PID = re.compile(r"\b(pid)(?:\s*[:=]\s*|\s+)\d+\b", re.IGNORECASE)
 
 
@@ -38,7 +39,6 @@ def stable(line: str, folder: Path | None = None) -> str:
     """Return `line` without times, addresses, ports, process ids and this machine's paths.
 
     Paths below `folder` become relative to it; paths of installed packages begin with `…/`.
-    Doing it twice changes nothing more.
 
     Example:
         >>> stable("[rank0]:[W1123 12:00:00.123 ProcessGroupGloo.cpp:99] 127.0.0.1:43211 is slow")
@@ -79,7 +79,7 @@ def _roots(folder: Path | None) -> tuple[re.Pattern[str], dict[str, str]]:
     pattern = re.compile(
         r"(?<![\w./-])"  # not in the middle of a longer path
         f"(?P<root>{'|'.join(map(re.escape, roots))})"
-        r"(?:(?P<slash>/)(?=[^\s'\"])|/?(?!\.?[\w-]))"  # something below it, or itself
+        r"(?:(?P<slash>/)(?=\.*[^\s.,;:)'\"])|/?(?!\.?[\w-]))"  # something below it, or itself
     )
     return pattern, names
 
