@@ -1,6 +1,6 @@
 """The cell magics: `%%torchrun` runs a cell on ranks, `%%module` writes a module for them.
 
-    %load_ext dcp_tutor
+%load_ext dcp_tutor
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def load(shell: InteractiveShell) -> None:
 
 
 @magics_class
-class TutorMagics(Magics):  # type: ignore[misc]
+class TutorMagics(Magics):
     """`%%torchrun` and `%%module`."""
 
     @cell_magic
@@ -77,12 +77,12 @@ class TutorMagics(Magics):  # type: ignore[misc]
             except LaunchFailed as failure:
                 panel.settle(failure.run)
                 if options.run:
-                    self.shell.user_ns[options.run] = failure.run
+                    self._variables[options.run] = failure.run
                 raise
             panel.settle(run)
-        self.shell.user_ns.update(run.outputs)
+        self._variables.update(run.outputs)
         if options.run:
-            self.shell.user_ns[options.run] = run
+            self._variables[options.run] = run
 
     @cell_magic
     def module(self, line: str, cell: str) -> None:
@@ -109,16 +109,23 @@ class TutorMagics(Magics):  # type: ignore[misc]
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
-        self.shell.user_ns[name] = module
+        self._variables[name] = module
+
+    @property
+    def _variables(self) -> dict[str, Any]:
+        """The notebook's variables."""
+        assert self.shell is not None
+        variables: dict[str, Any] = self.shell.user_ns
+        return variables
 
     def _variable(self, name: str) -> Any:
         """Return the notebook variable `name`."""
-        if name not in self.shell.user_ns:
+        if name not in self._variables:
             raise UsageError(
                 f"-i {name}: this notebook has no variable `{name}`. Run the cell that sets it "
                 f"first, or leave it out of -i."
             )
-        return self.shell.user_ns[name]
+        return self._variables[name]
 
 
 def _parse(line: str) -> tuple[argparse.Namespace, list[str], list[str]]:

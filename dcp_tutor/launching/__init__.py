@@ -3,6 +3,9 @@
 | file | what it owns |
 |---|---|
 | `launch` | `launch(...)`: one launch from the call to its `Run` |
+| `prepare` | what is checked and written before a rank starts |
+| `collect` | reading a launch's folder after its end |
+| `messages` | the words for a launch that did not end well |
 | `run` | `Run`, `RankRun`: what a launch leaves behind |
 | `command` | torchrun's command line: checked with torchrun's own parser |
 | `limits` | how many ranks, on which device |

@@ -97,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = get_args_parser()
 
     def refuse(message: str) -> NoReturn:
+        if "training_script" in message:  # the last flag took the program for its value
+            message = "the last flag of the line lacks its value"
         raise UsageError(
             f"torchrun does not take this line: {message}. "
             f"Type `!torchrun --help` for its flags, or `%%torchrun?` for those of this kit."
@@ -113,7 +115,7 @@ def _num_ranks(text: str) -> int:
     from torch.distributed.run import determine_local_world_size
 
     try:
-        count = determine_local_world_size(text)
+        count = int(determine_local_world_size(text))
     except ValueError as error:
         raise UsageError(
             f"--nproc-per-node {text}: {error}. Give a number of ranks, as in --nproc-per-node 4, "
@@ -138,4 +140,4 @@ def _num_nodes(text: str) -> int:
         raise UsageError(
             f"--nnodes {text}: give a number of machines, as in --nnodes 2, or MIN:MAX."
         )
-    return most
+    return int(most)

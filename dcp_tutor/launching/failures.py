@@ -66,17 +66,24 @@ def find_failures(ranks: Sequence[RankRun]) -> list[Failure]:
         if failure.order == 1 and failure.rank.error
         for origin in failure.rank.error.origins
     }
-    return sorted(
+    first = min(
         failures,
         key=lambda failure: (
             failure.order,
             # DCP raises one rank's error on all ranks: the rank where it arose comes first.
             bool(origins) and failure.rank.rank not in origins,
-            bool(origins) and failure.rank.rank,
             failure.time,
-            failure.rank.rank,
         ),
+        default=None,
     )
+
+    def importance(failure: Failure) -> tuple[int, bool, bool, int]:
+        # Of ranks that failed the same way the lowest stands for all: who was first is chance.
+        same_as_first = first is not None and failure.cause == first.cause
+        from_elsewhere = bool(origins) and failure.rank.rank not in origins
+        return (failure.order, not same_as_first, from_elsewhere, failure.rank.rank)
+
+    return sorted(failures, key=importance)
 
 
 def _failure(rank: RankRun) -> Failure | None:
@@ -107,7 +114,7 @@ def _signal_text(number: int) -> str:
     except ValueError:
         name = f"signal {number}"
     why = {
-        signal.SIGKILL: " (often: the machine ran out of memory)",
-        signal.SIGSEGV: " (a crash in native code)",
-    }.get(number, "")
+        "SIGKILL": " (often: the machine ran out of memory)",
+        "SIGSEGV": " (a crash in native code)",
+    }.get(name, "")
     return f"was killed by {name}{why}"

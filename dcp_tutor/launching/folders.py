@@ -127,7 +127,7 @@ def _remove_forsaken(root: Path) -> None:
 def _unwritable(folder: Path, error: OSError) -> UsageError:
     """Say that nothing can be written here, and what to do."""
     return UsageError(
-        f"Cannot write below {folder}: {error.strerror or error}. Programs, logs and checkpoints of "
-        f"this notebook go there. Choose another place: set the environment variable "
+        f"Cannot write below {folder}: {error.strerror or error}. Programs, logs and checkpoints "
+        f"of this notebook go there. Choose another place: set the environment variable "
         f"DCP_TUTOR_RUNS to a folder that you may write to, before the notebook's first cell."
     )

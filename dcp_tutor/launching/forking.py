@@ -67,8 +67,9 @@ def run_torchrun(request: Request) -> NoReturn:
             return start_interpreter(handler, args, env)
         return _fork_rank(handler, args, env)
 
-    SubprocessHandler._popen = start_rank  # type: ignore[method-assign]
-    if run.parse_args(request.arguments).nnodes in ("1", "1:1"):
+    SubprocessHandler._popen = start_rank  # type: ignore[method-assign, assignment]
+    options = run.parse_args(request.arguments)  # type: ignore[no-untyped-call]
+    if options.nnodes in ("1", "1:1"):
         # The random sleep keeps many nodes from knocking at once; here is one.
         dynamic_rendezvous._delay = _skip_random_delays
 
@@ -139,7 +140,7 @@ def _start_afresh() -> None:
     # A copied state would be equal on all ranks and hide a forgotten seed.
     torch.seed()
     random.seed()
-    np.random.seed()  # noqa: NPY002 - the global state is the point
+    np.random.seed()
     threads = os.environ.get("OMP_NUM_THREADS", "")
     torch.set_num_threads(int(threads) if threads.isdigit() else _default_threads())
 

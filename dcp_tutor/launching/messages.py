@@ -167,10 +167,9 @@ def _others(root: Failure, others: Sequence[Failure]) -> str | None:
     for other in others:
         if other.cause == root.cause:
             kind = "failed the same way"
-        elif other.order == 4:
-            kind = "stopped by torchrun"
-        elif other.order == 3:
-            kind = "lost the connection to a rank that had gone"
+        elif other.order >= 3:
+            # Which of the two it is depends on who was quick.
+            kind = "stopped by torchrun, or lost the connection, as a consequence"
         else:
             kind = other.cause.splitlines()[0][:120]
         by_kind.setdefault(kind, []).append(other.rank.rank)

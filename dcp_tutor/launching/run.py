@@ -101,7 +101,7 @@ class RankRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a launch leaves behind.
+    r"""What a launch leaves behind.
 
     Attributes:
         name: as given by `--name`, or `program`.
@@ -118,7 +118,7 @@ class Run:
 
     Example:
         >>> run.rank(0).stdout  # doctest: +SKIP
-        'hello from rank 0 of 2\\n'
+        'hello from rank 0 of 2\n'
 
     """
 

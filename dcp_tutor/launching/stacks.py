@@ -47,7 +47,7 @@ def find_place(dump: str, own_folders: tuple[Path, ...]) -> Place | None:
 
     """
     found = None
-    called = ""
+    called: str | None = ""
     for line in dump.splitlines():
         frame = _FRAME.match(line)
         if frame is None:

@@ -7,12 +7,14 @@ runs, so that the two differ in nothing but what is already imported.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import faulthandler
 import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +24,12 @@ from dcp_tutor.rank.report import Report
 from dcp_tutor.wire import AGENT_VARIABLE, LAUNCH_VARIABLE, Order
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LINGER_SECONDS = 0.2
+"""How long a rank stays after an error of its own.
+
+When it goes, torchrun stops the others. Ranks that are about to fail by themselves (a program
+that is wrong on all of them) can say so first, and what is told does not depend on who was quick.
+"""
 
 
 def main(argv: list[str]) -> NoReturn:
@@ -64,6 +72,7 @@ def _run(path: Path, arguments: list[str], report: Report) -> int:
         if isinstance(error, KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)  # as the interpreter does: die of it
+        time.sleep(_LINGER_SECONDS)
         return 1
     _say_device(report)
     report.say("end", status=0)
@@ -125,10 +134,9 @@ def _end(status: int) -> NoReturn:
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        try:
+        # The program may have closed it, or its disk is full.
+        with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.flush()
-        except (AttributeError, ValueError, OSError):
-            pass  # the program closed it, or its disk is full
     ctypes.CDLL(None).fflush(None)
     os._exit(status)
 

@@ -105,7 +105,7 @@ def _advice(name: str, value: Any) -> str:
         instead = f"str({path})"
     return (
         f"`{path}` is a {kind.__module__}.{kind.__qualname__}, which cannot cross between notebook "
-        f"and ranks: only tensors, numbers, strings, None, and lists, tuples and dicts of them can. "
+        f"and ranks: only tensors, numbers, strings, None, and lists, tuples and dicts of them. "
         f"Write `{instead}`."
     )
 
