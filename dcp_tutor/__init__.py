@@ -9,6 +9,7 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `rank` | what runs inside a rank; programs may import `span` from it |
 | `launching` | torchrun from a notebook, cold and warm; `launch`, `Run` |
 | `views` | what is shown: the settled log of a launch, folders |
+| `kit` | the lessons as a whole: running them, their web pages, their committed outputs |
 | `magic`, `cli`, `doctor` | the front doors |
 """
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         TutorError,
         UsageError,
     )
+    from dcp_tutor.kit.records import read_records, record
     from dcp_tutor.launching.folders import keep_run_folder, remove_run_folder, run_folder
     from dcp_tutor.launching.launch import launch
     from dcp_tutor.launching.run import RankRun, Run
@@ -48,6 +50,8 @@ _HOMES = {
     "UsageError": "errors",
     "keep_run_folder": "launching.folders",
     "launch": "launching.launch",
+    "read_records": "kit.records",
+    "record": "kit.records",
     "remove_run_folder": "launching.folders",
     "run_folder": "launching.folders",
 }
@@ -65,6 +69,8 @@ __all__ = [
     "UsageError",
     "keep_run_folder",
     "launch",
+    "read_records",
+    "record",
     "remove_run_folder",
     "run_folder",
 ]

@@ -13,7 +13,10 @@ import click
 from dcp_tutor.errors import TutorError
 
 # command → the file that defines it under that name
-_COMMANDS: dict[str, str] = {}
+_COMMANDS: dict[str, str] = {
+    "run": "run",
+    "outputs": "outputs",
+}
 
 
 class _LazyGroup(click.Group):

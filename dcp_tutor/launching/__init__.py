@@ -7,6 +7,7 @@
 | `collect` | reading a launch's folder after its end |
 | `messages` | the words for a launch that did not end well |
 | `run` | `Run`, `RankRun`: what a launch leaves behind |
+| `journal` | one line for each launch, where `DCP_TUTOR_RUN_LOG` asks for it |
 | `command` | torchrun's command line: checked with torchrun's own parser |
 | `limits` | how many ranks, on which device |
 | `folders` | where things are written, and when they go away |

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dcp_tutor.errors import DidNotFail, LaunchFailed, LaunchInterrupted, UsageError
-from dcp_tutor.launching import messages, warm
+from dcp_tutor.launching import journal, messages, warm
 from dcp_tutor.launching.agents import Agent, start_cold
 from dcp_tutor.launching.collect import collect_ranks
 from dcp_tutor.launching.prepare import Prepared, prepare, request_for
@@ -104,6 +104,7 @@ def launch(
             f"What they said until then: {plan.folder}"
         ) from None
     run = _collect(plan, agent, started, is_warm=is_warm)
+    journal.note(run, expected_failure=expect_failure)
     problem: LaunchFailed | None = None
     if timed_out:
         problem = messages.rank_timeout(run, plan.program, plan.timeout)
