@@ -13,6 +13,7 @@
 | `records` | results that a notebook hands to the outside: `record(name, value)` |
 | `canonical` | the one form in which executed notebooks are committed |
 | `freshness` | whether committed outputs belong to the committed code |
+| `outputs` | regenerating or checking the committed outputs of several notebooks |
 
 Nothing is imported here: a lesson imports `records` and needs none of the rest.
 """

@@ -51,7 +51,11 @@ class Console:
             text += f", at {result.place}"
         if result.error is not None and result.state == "failed":
             text += f": {result.error.splitlines()[0]}"
-        click.echo(f"{result.name.ljust(self._width)}  {text}" if self._moving else text)
+        self.say(result.name, text)
+
+    def say(self, name: str, text: str) -> None:
+        """Say something of a notebook that has ended."""
+        click.echo(f"{name.ljust(self._width)}  {text}" if self._moving else text)
 
     def summary(self, results: Sequence[Result], seconds: float, index: str) -> None:
         """Say what became of all, and where to read on."""
