@@ -12,7 +12,7 @@ import click
 @click.argument("notebook", nargs=-1)
 @click.option("--check", is_flag=True, help="Write nothing; show what is stale and exit with 1.")
 def outputs(notebook: tuple[str, ...], check: bool) -> None:
-    r"""Execute notebooks and write their outputs into them, in one canonical form.
+    """Execute notebooks and write their outputs into them, in one canonical form.
 
     NOTEBOOK is a lesson's name (01_first_checkpoint, or just 01) or the path of an .ipynb file;
     without any, all lessons are taken. Ranks run on the CPU. A notebook that fails is left as it
@@ -24,7 +24,7 @@ def outputs(notebook: tuple[str, ...], check: bool) -> None:
     Examples:
       dcp-tutor outputs 01
       dcp-tutor outputs --check
-    """
+    """  # noqa: D301 - click reads the backspace
     from dcp_tutor.kit.notebooks import find_notebooks
     from dcp_tutor.kit.outputs import refresh
     from dcp_tutor.kit.stopping import Stopped, stoppable

@@ -36,7 +36,7 @@ def run(
     device: str | None,
     output: Path | None,
 ) -> None:
-    r"""Execute notebooks and write a report: one web page each, and an index.
+    """Execute notebooks and write a report: one web page each, and an index.
 
     NOTEBOOK is a lesson's name (01_first_checkpoint, or just 01) or the path of an .ipynb file;
     without any, all lessons are run. The exit status is 1 if one failed.
@@ -45,7 +45,7 @@ def run(
     Examples:
       dcp-tutor run
       dcp-tutor run 01 -p save_ranks 2 -p load_ranks 3
-    """
+    """  # noqa: D301 - click reads the backspace
     from dcp_tutor.kit.notebooks import find_notebooks
     from dcp_tutor.kit.parameters import read_parameters, settle
 

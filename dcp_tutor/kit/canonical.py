@@ -58,7 +58,7 @@ def canonical(executed: Any, original: Any, *, folder: Path) -> Any:
     kept = {key: value for key, value in tidy.metadata.items() if key in ("title", "authors")}
     kept |= {"kernelspec": _KERNEL, "language_info": _LANGUAGE}
     kept |= {OURS: ours} if ours is not None else {}
-    tidy.metadata = nbformat.NotebookNode(kept)
+    tidy.metadata = nbformat.NotebookNode(kept)  # type: ignore[no-untyped-call]
     clean = _cleaner(folder)
     count = 0
     for cell, ran in zip(tidy.cells, executed.cells, strict=True):
@@ -125,7 +125,8 @@ def _output(output: Any, number: int | None, clean: Callable[[str], str]) -> Any
     if data.pop(_WIDGET, None) is not None and any(kind in data for kind in _PICTURES):
         # The `repr` of a widget says nothing that its picture does not.
         data.pop("text/plain", None)
-    output.data = nbformat.NotebookNode(_deep(data, clean))
+    for kind in data:
+        data[kind] = _deep(data[kind], clean)
     return output
 
 
