@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,8 +22,7 @@ class Console:
     def __init__(self, names: Sequence[str]) -> None:
         """Remember the notebooks' names, for their width."""
         self._width = max(map(len, names), default=0)
-        # The bar is tqdm's and goes to stderr; either one in a file means a log.
-        self._moving = sys.stdout.isatty() and sys.stderr.isatty()
+        self._moving = _somebody_watches()
 
     def bar(self, name: str) -> Mapping[str, Any] | None:
         """Return options for a bar, or None where there shall be none."""
@@ -60,6 +60,17 @@ class Console:
     def summary(self, results: Sequence[Result], seconds: float, index: str) -> None:
         """Say what became of all, and where to read on."""
         click.echo(f"\n{in_words(results)} in {duration(seconds)}. Read on: {index}")
+
+
+def _somebody_watches() -> bool:
+    """Say whether a bar can be seen: stdout and stderr are a terminal, and one with a width.
+
+    Some build machines give their jobs a terminal of no width, where tqdm would write nothing.
+    """
+    try:
+        return sys.stdout.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except (OSError, ValueError):
+        return False
 
 
 def in_words(results: Sequence[Result]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ def stoppable() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_IGN)
+        # What asyncio was doing is abandoned on purpose; it would complain about each of it.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         raise Stopped(number)
 
     previous = {each: signal.signal(each, stop) for each in _SIGNALS}
