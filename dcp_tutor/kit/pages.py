@@ -97,8 +97,10 @@ def write_index(folder: Path, report: Report, results: Sequence[Result]) -> None
 
 
 def _without_fetching(html: str) -> str:
-    """Put an image's words in its place where it lies on another machine."""
+    """Put an image's words in its place where it lies on another machine, and drop scripts."""
     soup = BeautifulSoup(html, "html.parser")
+    for tag in soup.select("script, link, iframe, object, embed"):
+        tag.decompose()
     for image in soup.select("img[src]"):
         if not str(image["src"]).startswith("data:"):
             image.replace_with(f"[{image.get('alt') or 'image'}: {image['src']}]")
