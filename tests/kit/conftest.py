@@ -44,9 +44,7 @@ def lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Maker:
     """Write lessons into `notebooks` of an empty current folder: `lessons("01_x", cells…)`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DCP_TUTOR_DEVICE", raising=False)
-    return lambda name, *sources: write_notebook(
-        tmp_path / "notebooks" / f"{name}.ipynb", *sources
-    )
+    return lambda name, *sources: write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", *sources)
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         patch.chdir(home)
         patch.setenv("JUPYTER_PATH", str(home / "jupyter"))
         patch.setenv("DCP_TUTOR_RUNS", str(home / "work"))
-        words = ["run", "--device", "cpu", "-p", "save_ranks", "2", "-p", "words", "it's \"so\""]
+        words = ["run", "--device", "cpu", "-p", "save_ranks", "2", "-p", "words", 'it\'s "so"']
         result = CliRunner().invoke(main, words)
     folders = list((home / "runs").iterdir())
     assert len(folders) == 1, result.output
@@ -138,7 +138,7 @@ def test_the_kernel_is_this_interpreter_in_the_notebooks_folder(ran: Ran) -> Non
 def test_parameters_reach_the_ranks_and_only_notebooks_that_have_them(ran: Ran) -> None:
     records = read_records(ran.folder / "01_passes.ipynb")
     assert records["twice"] == [0, 2]
-    assert records["words"] == "it's \"so\""
+    assert records["words"] == 'it\'s "so"'
     assert "injected-parameters" not in (ran.folder / "02_fails.ipynb").read_text()
 
 
