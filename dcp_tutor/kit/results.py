@@ -161,7 +161,7 @@ def find_failure(notebook: Any) -> tuple[Place, str] | None:
     """Return the first cell with an error in an executed notebook, and the error's words."""
     for index, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", ()):
-            if output.output_type == "error" and not _clean_exit(output):
+            if output.output_type == "error":
                 text = f"{output.ename}: {output.evalue}" if output.evalue else output.ename
                 return _place(notebook, index), plain(text)
     return None
@@ -195,8 +195,3 @@ def _place(notebook: Any, index: int) -> Place:
         heading=named[-1] if named else "",
         line=first_line(cell.source),
     )
-
-
-def _clean_exit(output: Any) -> bool:
-    # papermill's own notion of it: a notebook may end early on purpose
-    return output.ename == "SystemExit" and output.evalue in ("", "0")

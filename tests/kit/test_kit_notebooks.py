@@ -58,13 +58,13 @@ def test_a_misspelt_name_is_guessed(three: Path) -> None:
 
 def test_a_name_that_fits_two(three: Path, lessons) -> None:
     lessons("01_first_other", "1")
-    with pytest.raises(UsageError, match="fits several.*01_first_checkpoint, 01_first_other"):
+    with pytest.raises(UsageError, match=r"fits several.*01_first_checkpoint, 01_first_other"):
         find_notebooks(["01"])
 
 
 def test_a_file_that_is_no_notebook(three: Path, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("1")
-    with pytest.raises(UsageError, match="script.py is not a notebook"):
+    with pytest.raises(UsageError, match=r"script\.py is not a notebook"):
         find_notebooks(["script.py"])
 
 

@@ -209,6 +209,7 @@ def test_check_finds_what_is_stale(lesson: Path, command, old, new, quick, shown
     assert "stale" in result.output
     for piece in shown:
         assert piece in result.output
+    assert "time.time()" not in result.output  # volatile
     assert "Type `dcp-tutor outputs 01_x`" in result.output
     assert lesson.read_bytes() == before
 
