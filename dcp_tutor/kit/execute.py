@@ -20,6 +20,7 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 from papermill.execute import execute_notebook
 
 from dcp_tutor.launching import journal
+from dcp_tutor.launching.folders import remove_forsaken
 
 LAST_CELL = "dcp_tutor_last_cell"
 """Key of papermill's metadata in an executed notebook: the id of the cell that began last."""
@@ -77,6 +78,7 @@ def execute(
                 kernel_output=kernel_output,
             )
         finally:
+            remove_forsaken()  # a kernel that was killed could not
             kernel_output.close()
             if kernel_log is not None and not kernel_log.stat().st_size:
                 kernel_log.unlink()

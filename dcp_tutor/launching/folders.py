@@ -93,9 +93,14 @@ def copy_modules(launch_folder: Path) -> None:
         shutil.copy(module, launch_folder)
 
 
+def _root() -> Path:
+    """Return the folder in which run folders are made."""
+    return Path(os.environ.get("DCP_TUTOR_RUNS") or tempfile.gettempdir()).resolve()
+
+
 def _make() -> Path:
     """Make the run folder, and clear away those of notebooks that ended without a word."""
-    root = Path(os.environ.get("DCP_TUTOR_RUNS") or tempfile.gettempdir()).resolve()
+    root = _root()
     try:
         root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
@@ -104,7 +109,7 @@ def _make() -> Path:
         raise _unwritable(root, error) from None
     if os.environ.get("DCP_TUTOR_KEEP", "0") not in ("", "0"):
         (folder / _KEEP).touch()
-    _remove_forsaken(root)
+    remove_forsaken()
     atexit.register(_at_exit, os.getpid())
     return folder
 
@@ -115,9 +120,9 @@ def _at_exit(owner: int) -> None:
         remove_run_folder()
 
 
-def _remove_forsaken(root: Path) -> None:
+def remove_forsaken() -> None:
     """Remove run folders whose process is gone: it was killed with no launch of ours alive."""
-    for folder in root.glob(f"{_PREFIX}*"):
+    for folder in _root().glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, ValueError):
             owner = int((folder / _OWNER).read_text())
             if folder.stat().st_uid == os.getuid() and not psutil.pid_exists(owner):
