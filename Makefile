@@ -26,10 +26,11 @@ STAMP := $(VENV)/.installed-torch-$(subst *,x,$(TORCH))
 
 # Programs in a venv know the folder that they were made in: in a moved or copied checkout they
 # would start the old one's code. Such a .venv is made anew, and so is one whose Python is not the
-# PYTHON that was typed. A .venv that make did not make has no notes inside and is never erased.
+# PYTHON that was typed. A .venv that make did not make has no notes inside and is kept while its Python is there.
 MADE_IN := $(shell cat $(VENV)/.made-in 2>/dev/null)
 MADE_BY := $(shell cat $(VENV)/.made-by 2>/dev/null)
-STALE :=
+# This also says when there is no .venv yet, or only the broken link of a Python that went away.
+STALE := $(shell test -x $(PY) || echo again)
 ifneq ($(MADE_IN),)
   ifneq ($(MADE_IN),$(CURDIR))
     STALE := again
@@ -106,7 +107,8 @@ pins:
 # (on Linux pip's default one carries CUDA). `--upgrade` only for a wildcard, which an older
 # torch of the range would satisfy too.
 # The old stamps go first, so that a setup that broke off is taken up again by the next call.
-$(STAMP): pyproject.toml environment.yml $(PY)
+# STALE stands here too: make looks through $(PY)'s link, at a Python that is older than the stamp.
+$(STAMP): pyproject.toml environment.yml $(PY) $(STALE)
 	@rm -f $(VENV)/.installed-torch-*
 	@test -e $(VENV)/.made-in || echo "Using the .venv that is here already; make did not make it."
 	@$(CONSTRAINTS) > $(VENV)/constraints.txt
@@ -123,7 +125,6 @@ $(STAMP): pyproject.toml environment.yml $(PY)
 	@touch $@
 	@echo "$(VENV) is ready. make lab opens the lessons."
 
-# A Python that went away leaves a broken link here, which make takes for a missing file.
 $(PY): $(STALE)
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "make setup: there is no program $(PYTHON) here. dcp-tutor needs Python $(MIN_PYTHON) or newer."; \

@@ -263,7 +263,7 @@ STAND_IN = """\
 #!/bin/sh
 echo "$(basename "$0") $*" >> "$LOG"
 case "$*" in
-  "-m venv"*) for folder; do :; done; mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python" ;;
+  "-m venv --clear .venv") rm -rf .venv; mkdir -p .venv/bin; ln -s "$0" .venv/bin/python ;;
   *"$FAIL_AT"*) test -z "$FAIL_AT" || exit 1 ;;
 esac
 """
@@ -282,6 +282,8 @@ class Checkout:
         for name in ("python3", "python3.99"):
             (self.bin / name).write_text(STAND_IN)
             (self.bin / name).chmod(0o755)
+            # Older than all that make writes, as an installed Python is: make looks through links.
+            os.utime(self.bin / name, (0, 0))
 
     def setup(self, *arguments: str, fail_at: str = "") -> list[str]:
         """Run `make setup`; return pip's and venv's calls."""
@@ -345,6 +347,14 @@ def test_setup_makes_a_venv_of_another_python_anew(checkout: Checkout) -> None:
     calls = checkout.setup("PYTHON=python3.99")
     assert calls == ["python3.99 -m venv --clear .venv", TORCH_FIRST, THEN_THE_KIT]
     # What was chosen once stays without being typed again.
+    assert checkout.setup() == []
+
+
+@needs_make
+def test_setup_makes_a_venv_anew_whose_python_went_away(checkout: Checkout) -> None:
+    checkout.setup("PYTHON=python3.99")
+    (checkout.bin / "python3.99").unlink()
+    assert checkout.setup() == FROM_NOTHING
     assert checkout.setup() == []
 
 
