@@ -26,7 +26,8 @@ STAMP := $(VENV)/.installed-torch-$(subst *,x,$(TORCH))
 
 # Programs in a venv know the folder that they were made in: in a moved or copied checkout they
 # would start the old one's code. Such a .venv is made anew, and so is one whose Python is not the
-# PYTHON that was typed. A .venv that make did not make has no notes inside and is kept while its Python is there.
+# PYTHON that was typed. A .venv that make did not make has no notes inside and is kept as long as
+# its Python is there.
 MADE_IN := $(shell cat $(VENV)/.made-in 2>/dev/null)
 MADE_BY := $(shell cat $(VENV)/.made-by 2>/dev/null)
 # This also says when there is no .venv yet, or only the broken link of a Python that went away.
