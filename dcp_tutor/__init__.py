@@ -9,6 +9,7 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `rank` | what runs inside a rank; programs may import `span` from it |
 | `launching` | torchrun from a notebook, cold and warm; `launch`, `Run` |
 | `views` | what is shown: the settled log of a launch, folders |
+| `lesson` | first and last cell of a lesson: parameters, device, clean-up |
 | `magic`, `cli`, `doctor` | the front doors |
 """
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from dcp_tutor.launching.folders import keep_run_folder, remove_run_folder, run_folder
     from dcp_tutor.launching.launch import launch
     from dcp_tutor.launching.run import RankRun, Run
+    from dcp_tutor.lesson import begin, end
 
 # Loaded at first use: a rank imports this package too, and needs none of it.
 _HOMES = {
@@ -46,6 +48,8 @@ _HOMES = {
     "Run": "launching.run",
     "TutorError": "errors",
     "UsageError": "errors",
+    "begin": "lesson",
+    "end": "lesson",
     "keep_run_folder": "launching.folders",
     "launch": "launching.launch",
     "remove_run_folder": "launching.folders",
@@ -63,6 +67,8 @@ __all__ = [
     "Run",
     "TutorError",
     "UsageError",
+    "begin",
+    "end",
     "keep_run_folder",
     "launch",
     "remove_run_folder",

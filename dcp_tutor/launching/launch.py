@@ -200,6 +200,7 @@ def _collect(plan: Prepared, agent: Agent, started: float, *, is_warm: bool) -> 
     return Run(
         name=plan.name,
         command=plan.command.line(plan.program),
+        program=plan.program,
         folder=plan.folder,
         ok=agent.status == 0,
         status=agent.status,
