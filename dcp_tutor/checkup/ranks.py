@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from typing import TYPE_CHECKING, Any
 
 from dcp_tutor.checkup.machine import Machine
@@ -108,6 +109,7 @@ def check_loopback(machine: Machine) -> Finding:
     outside = sorted(one for one in addresses if not _is_loopback(one))
     details["seconds"] = run.seconds
     if outside:
+        details["outside"] = outside
         return Finding(
             "warning",
             f"ranks talk over {', '.join(outside)}, not over this machine's loopback alone; "
@@ -122,14 +124,16 @@ def check_gpus(machine: Machine) -> Finding:
     """Count GPUs without touching one, and let ranks add up a number on them."""
     num_gpus = machine.num_gpus()
     if num_gpus == 0:
-        if machine.has_nvidia_driver() and machine.import_module("torch").version.cuda:
+        if not machine.has_nvidia_driver():
+            return Finding("ok", "no GPU: all lessons run on the CPU.")
+        if machine.import_module("torch").version.cuda:
             return Finding(
                 "warning",
                 "there is an NVIDIA driver, but this torch finds no GPU that it can use.",
                 "Type `nvidia-smi`: an older driver than torch's CUDA needs is the usual cause; "
                 "until then all lessons run on the CPU.",
             )
-        return Finding("ok", "no GPU: all lessons run on the CPU.")
+        return Finding("ok", "this torch is built for the CPU: all lessons run there.")
     gpus = "1 GPU" if num_gpus == 1 else f"{num_gpus} GPUs"
     if machine.launch is None:
         return Finding("ok", f"{gpus}, not tried.", "", {"num_gpus": num_gpus})
@@ -185,6 +189,9 @@ def _failed(what: str, error: Exception, *, on_gpu: bool = False) -> Finding:
         if run is not None
         else "Mend what the sentence names, then call the doctor again."
     )
+    chosen = os.environ.get("GLOO_SOCKET_IFNAME")
+    if chosen and not on_gpu:  # a cluster's login scripts may set it, and the launcher obeys it
+        advice += f" GLOO_SOCKET_IFNAME is {chosen}: unset it if that is not meant for here."
     if on_gpu:
         advice += " Until then set DCP_TUTOR_DEVICE=cpu before the notebook starts."
     return Finding("problem", f"launching {what} failed: {first_line(error)}.", advice)
