@@ -613,6 +613,11 @@ def test_scratch_stays_after_an_error() -> None:
     shutil.rmtree(aside)
 
 
+def test_a_sentence_that_leads_over_to_further_lines_is_left_out() -> None:
+    error = ValueError("it took 9 s, its limit. At that moment:\n  rank 0: line 5")
+    assert software.first_line(error) == "ValueError: it took 9 s, its limit"
+
+
 # real ranks
 
 
@@ -651,6 +656,20 @@ def test_the_whole_command_in_a_process_of_its_own() -> None:
     assert told.returncode == 0, told.stdout + told.stderr
     report = json.loads(told.stdout)
     assert [check["name"] for check in report["checks"]] == ALL_CHECKS
+
+
+@pytest.mark.ranks
+def test_logs_of_a_failed_launch_are_there_when_the_command_has_ended(tmp_path: Path) -> None:
+    """An interface that does not exist: each rank fails for itself, and for real."""
+    told = _python(_IN_A_PROCESS, GLOO_SOCKET_IFNAME="none9", DCP_TUTOR_RUNS=str(tmp_path))
+    assert told.returncode == 1, told.stderr
+    checks = {check["name"]: check for check in json.loads(told.stdout)["checks"]}
+    for name in ("ranks", "loopback"):
+        assert checks[name]["verdict"] == "problem"
+        assert "GLOO_SOCKET_IFNAME is none9" in checks[name]["advice"]
+        logs = Path(checks[name]["details"]["logs"])
+        assert (logs / "agent.log").exists()
+        assert str(logs) in checks[name]["advice"]
 
 
 @pytest.mark.ranks

@@ -194,7 +194,10 @@ def _failed(what: str, error: Exception, *, on_gpu: bool = False) -> Finding:
         advice += f" GLOO_SOCKET_IFNAME is {chosen}: unset it if that is not meant for here."
     if on_gpu:
         advice += " Until then set DCP_TUTOR_DEVICE=cpu before the notebook starts."
-    return Finding("problem", f"launching {what} failed: {first_line(error)}.", advice)
+    details = {"error": str(error)}
+    if run is not None:
+        details["logs"] = str(run.folder)
+    return Finding("problem", f"launching {what} failed: {first_line(error)}.", advice, details)
 
 
 def _expected(run: Run) -> list[float]:

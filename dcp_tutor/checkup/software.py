@@ -137,4 +137,6 @@ def first_line(error: BaseException) -> str:
 
     """
     text = next((line for line in str(error).splitlines() if line.strip()), "")
+    if text.endswith(":") and ". " in text:  # a last sentence that leads over to further lines
+        text = text.rpartition(". ")[0]
     return f"{type(error).__name__}: {text.strip()}".rstrip(". :")

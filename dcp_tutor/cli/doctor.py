@@ -20,5 +20,9 @@ def doctor(as_json: bool) -> None:
     if sys.stderr.isatty():
         click.echo("Testing this machine with real ranks; it takes some seconds ...", err=True)
     report = examine()
+    if any("logs" in check.details for check in report.checks):
+        from dcp_tutor.launching.folders import keep_run_folder
+
+        keep_run_folder()  # the report sends its reader there, after this process has ended
     click.echo(json.dumps(report.as_dict(), indent=2) if as_json else str(report))
     sys.exit(0 if report.ok else 1)
