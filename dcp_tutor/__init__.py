@@ -10,7 +10,8 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `launching` | torchrun from a notebook, cold and warm; `launch`, `Run` |
 | `views` | what is shown: the settled log of a launch, folders |
 | `lesson` | first and last cell of a lesson: parameters, device, clean-up |
-| `magic`, `cli`, `doctor` | the front doors |
+| `checkup` | the doctor: does this machine run the lessons? |
+| `magic`, `cli` | the front doors |
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from dcp_tutor.checkup.doctor import doctor
     from dcp_tutor.errors import (
         DidNotFail,
         LauncherLost,
@@ -49,6 +51,7 @@ _HOMES = {
     "TutorError": "errors",
     "UsageError": "errors",
     "begin": "lesson",
+    "doctor": "checkup.doctor",
     "end": "lesson",
     "keep_run_folder": "launching.folders",
     "launch": "launching.launch",
@@ -68,6 +71,7 @@ __all__ = [
     "TutorError",
     "UsageError",
     "begin",
+    "doctor",
     "end",
     "keep_run_folder",
     "launch",
