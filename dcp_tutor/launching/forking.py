@@ -19,7 +19,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from dcp_tutor.wire import AGENT_VARIABLE
+from dcp_tutor.wire import AGENT_VARIABLE, MOMENTS
 
 if TYPE_CHECKING:
     from dcp_tutor.launching.supervisor import Request
@@ -75,6 +75,7 @@ def run_torchrun(request: Request) -> NoReturn:
 
     sys.argv = ["torchrun", *request.arguments]
     status = 0
+    MOMENTS["torchrun"] = time.monotonic()
     try:
         run.main(request.arguments)
     except SystemExit as leaving:
@@ -98,6 +99,7 @@ def _fork_rank(handler: Any, args: tuple[str, ...], env: dict[str, str]) -> Fork
     sys.stdout.flush()
     sys.stderr.flush()
     agent = os.getpid()
+    MOMENTS["fork"] = time.monotonic()
     pid = os.fork()
     if pid:
         return ForkedRank(pid)
