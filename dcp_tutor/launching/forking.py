@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dcp_tutor.wire import AGENT_VARIABLE, MOMENTS
@@ -152,6 +153,11 @@ def _start_afresh() -> None:
     import numpy as np
     import torch
 
+    # Finalizers of what the server has imported are the server's: a temporary folder of its own is
+    # not for a rank to remove, and torch's libraries of operators take 80 ms to take themselves
+    # apart. Those of the program come later and run.
+    for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        finalizer.atexit = False
     # A copied state would be equal on all ranks and hide a forgotten seed.
     torch.seed()
     random.seed()
