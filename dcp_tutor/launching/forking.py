@@ -16,6 +16,8 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -133,9 +135,17 @@ def _become_rank(handler: Any, env: dict[str, str], agent: int) -> None:
 
 
 def _start_afresh() -> None:
-    """Undo what a fork copies and a fresh interpreter would not have: random state, threads."""
+    """Undo what a fork copies and a fresh interpreter would not have."""
     import numpy as np
     import torch
+    from torch.distributed import set_debug_level_from_env
+
+    # Read from the environment once, at start or import: that was the server's environment.
+    time.tzset()
+    tempfile.tempdir = None
+    set_debug_level_from_env()
+    # Python 3.11 keeps the number of the forking process's thread.
+    threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
 
     # A copied state would be equal on all ranks and hide a forgotten seed.
     torch.seed()
