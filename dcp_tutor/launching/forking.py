@@ -151,10 +151,19 @@ def _start_afresh() -> None:
     torch.seed()
     random.seed()
     np.random.seed()
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    torch.set_num_threads(int(threads) if threads.isdigit() else _default_threads())
+    torch.set_num_threads(_num_threads(os.environ.get("OMP_NUM_THREADS", "")))
 
 
-def _default_threads() -> int:
-    """Return the threads that torch takes by itself: the cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+def _num_threads(wanted: str) -> int:
+    """Return the threads that torch would have, had it been loaded with this OMP_NUM_THREADS.
+
+    The server was started without that variable, so what torch has here is its own choice.
+    """
+    import torch
+
+    most = torch.get_num_threads()
+    first = wanted.partition(",")[0].strip()
+    if not first.isdigit() or int(first) < 1:
+        return most
+    # Where torch is built with MKL it follows MKL, which takes no more threads than cores.
+    return min(int(first), most) if torch.backends.mkl.is_available() else int(first)
