@@ -27,24 +27,25 @@ SURVIVOR_SECONDS = 3.0
 
 
 def find_processes(token: str) -> list[psutil.Process]:
-    """Find the processes that were started with this token, or by one that was."""
+    """Find what was started with this token, however detached, and zombies below us."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.pid != os.getpid() and process.environ().get(TOKEN) == token:
                 found.append(process)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.status() == psutil.STATUS_ZOMBIE:  # it has no environment any more
+                found.append(child)
     return found
 
 
 def survivors(token: str, allowed: Sequence[int | None] = ()) -> list[str]:
-    """Wait until nothing with this token lives, and no child of ours; else say what does."""
+    """Wait until nothing with this token lives; else say what does."""
     give_up = time.monotonic() + SURVIVOR_SECONDS
     while True:
-        processes = {process.pid: process for process in find_processes(token)}
-        # A zombie has no environment any more; ours are still our children.
-        processes |= {child.pid: child for child in psutil.Process().children(recursive=True)}
         left = []
-        for process in processes.values():
+        for process in find_processes(token):
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process.pid not in allowed:
                     left.append(f"{process.pid} {process.status()} {process.cmdline()}")

@@ -532,7 +532,9 @@ def test_endings_are_what_python_makes_them(endings: dict[str, Both]) -> None:
     )
     assert seen["raises in a %%module"]["error"]["file"] == "parity_raises.py"
     assert seen["@record"]["error file"] == ["ValueError: for the error file"]
-    shown = [line.split(": ")[1:] for line in seen["warnings"]["stderr"].splitlines() if ": " in line]
+    shown = [
+        line.split(": ")[1:] for line in seen["warnings"]["stderr"].splitlines() if ": " in line
+    ]
     assert shown[:3] == [
         ["UserWarning", "seen once"],
         ["DeprecationWarning", "old"],

@@ -161,7 +161,8 @@ def process(facts):
 def signals(facts):
     """What do signals do?"""
     facts["signal handlers"] = {
-        number.name: name_of(signal.getsignal(number)) for number in signal.valid_signals()
+        number.name: name_of(signal.getsignal(number))
+        for number in signal.valid_signals()
         if isinstance(number, signal.Signals)
     }
     status = dict(
@@ -192,7 +193,10 @@ def concurrency(facts):
     own = multiprocessing.current_process()
     facts["multiprocessing"] = [
         *(own.name, own.daemon, own.exitcode, multiprocessing.parent_process()),
-        *(multiprocessing.get_start_method(allow_none=True), len(multiprocessing.active_children())),
+        *(
+            multiprocessing.get_start_method(allow_none=True),
+            len(multiprocessing.active_children()),
+        ),
     ]
     for method in ("fork", "spawn", "forkserver"):
         with multiprocessing.get_context(method).Pool(1) as pool:
