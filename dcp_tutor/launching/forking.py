@@ -166,4 +166,5 @@ def _num_threads(wanted: str) -> int:
     if not first.isdigit() or int(first) < 1:
         return most
     # Where torch is built with MKL it follows MKL, which takes no more threads than cores.
-    return min(int(first), most) if torch.backends.mkl.is_available() else int(first)
+    has_mkl = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    return min(int(first), most) if has_mkl else int(first)
