@@ -77,7 +77,8 @@ def token() -> str:
 def launching_place(token: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An environment of our own, and one server for all tests; at the end nothing is left of it."""
     place = tmp_path_factory.mktemp("launching")
-    (place / "tmp").mkdir()
+    for name in ("runs", "tmp"):
+        (place / name).mkdir()
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("DCP_TUTOR_", "OMP_NUM"))]:
             patch.delenv(name)

@@ -595,7 +595,8 @@ def test_training_and_saving_is_equal(training: Both, what: str) -> None:
 
 
 def test_weights_are_equal_bit_for_bit(training: Both) -> None:
-    for warm, cold in zip(*(run.outputs["weights"] for run in (training.warm, training.cold))):
+    weights = (run.outputs["weights"] for run in training)
+    for cold, warm in zip(*weights, strict=True):
         assert len(warm) == len(cold) == 4
         for one, other in zip(warm, cold, strict=True):
             assert one.numpy().tobytes() == other.numpy().tobytes()

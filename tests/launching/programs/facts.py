@@ -51,6 +51,12 @@ def double(number):
     return 2 * number
 
 
+def read(path):
+    """Return a file's text."""
+    with open(path) as file:
+        return file.read()
+
+
 def name_of(handler):
     """Name a signal handler without its address."""
     return getattr(handler, "__qualname__", None) or str(handler)
@@ -130,7 +136,7 @@ def process(facts):
     facts["nice"] = os.nice(0)
     facts["cores"] = sorted(os.sched_getaffinity(0))
     facts["scheduler"] = os.sched_getscheduler(0)
-    facts["oom_score_adj"] = open("/proc/self/oom_score_adj").read()
+    facts["oom_score_adj"] = read("/proc/self/oom_score_adj")
     facts["descriptors"] = descriptors
     facts["stdin"] = [
         answer(input),
@@ -166,7 +172,7 @@ def signals(facts):
         if isinstance(number, signal.Signals)
     }
     status = dict(
-        line.split(":", 1) for line in open("/proc/self/status").read().splitlines() if ":" in line
+        line.split(":", 1) for line in read("/proc/self/status").splitlines() if ":" in line
     )
     facts["signals of the system"] = {
         name: status[name].strip() for name in ("SigBlk", "SigIgn", "SigCgt", "SigPnd", "ShdPnd")
