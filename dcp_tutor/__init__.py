@@ -9,7 +9,9 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `rank` | what runs inside a rank; programs may import `span` from it |
 | `launching` | torchrun from a notebook, cold and warm; `launch`, `Run` |
 | `views` | what is shown: the settled log of a launch, folders |
-| `magic`, `cli`, `doctor` | the front doors |
+| `lesson` | first and last cell of a lesson: parameters, device, clean-up |
+| `checkup` | the doctor: does this machine run the lessons? |
+| `magic`, `cli` | the front doors |
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from dcp_tutor.checkup.doctor import doctor
     from dcp_tutor.errors import (
         DidNotFail,
         LauncherLost,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from dcp_tutor.launching.folders import keep_run_folder, remove_run_folder, run_folder
     from dcp_tutor.launching.launch import launch
     from dcp_tutor.launching.run import RankRun, Run
+    from dcp_tutor.lesson import begin, end
 
 # Loaded at first use: a rank imports this package too, and needs none of it.
 _HOMES = {
@@ -46,6 +50,9 @@ _HOMES = {
     "Run": "launching.run",
     "TutorError": "errors",
     "UsageError": "errors",
+    "begin": "lesson",
+    "doctor": "checkup.doctor",
+    "end": "lesson",
     "keep_run_folder": "launching.folders",
     "launch": "launching.launch",
     "remove_run_folder": "launching.folders",
@@ -63,6 +70,9 @@ __all__ = [
     "Run",
     "TutorError",
     "UsageError",
+    "begin",
+    "doctor",
+    "end",
     "keep_run_folder",
     "launch",
     "remove_run_folder",

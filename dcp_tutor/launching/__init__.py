@@ -15,6 +15,7 @@
 | `server` | the warm server process: has torch imported, forks a supervisor for each launch |
 | `supervisor` | the process above each agent: stops it, and leaves nothing behind |
 | `forking` | the one seam: where torchrun's agent would start an interpreter, it forks |
+| `interrupts` | interrupts that come at a bad moment |
 | `failures` | which rank's failure came first, and how to say it |
 | `stacks` | where each rank was, from the stacks it dumped |
 

@@ -19,6 +19,7 @@ class Agent:
         status: exit status of torchrun, negative for a signal; None while it runs, and for ever
             if the supervisor went away without a word.
         ended: no process of this launch is left.
+        warm: it was forked from the warm server.
 
     """
 
@@ -27,6 +28,7 @@ class Agent:
     ) -> None:
         self.status: int | None = None
         self.ended = False
+        self.warm = process is None
         self._channel = channel
         self._lines = Lines(channel)
         self._process = process
