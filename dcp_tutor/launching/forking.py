@@ -16,6 +16,8 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -149,9 +151,17 @@ def _become_rank(handler: Any, env: dict[str, str], agent: int) -> None:
 
 
 def _start_afresh() -> None:
-    """Undo what a fork copies and a fresh interpreter would not have: random state, threads."""
+    """Undo what a fork copies and a fresh interpreter would not have."""
     import numpy as np
     import torch
+    from torch.distributed import set_debug_level_from_env
+
+    # Read from the environment once, at start or import: that was the server's environment.
+    time.tzset()
+    tempfile.tempdir = None
+    set_debug_level_from_env()
+    # Python 3.11 keeps the number of the forking process's thread.
+    threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
 
     # Finalizers of what the server has imported are the server's: a temporary folder of its own is
     # not for a rank to remove, and torch's libraries of operators take 80 ms to take themselves
@@ -162,10 +172,20 @@ def _start_afresh() -> None:
     torch.seed()
     random.seed()
     np.random.seed()
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    torch.set_num_threads(int(threads) if threads.isdigit() else _default_threads())
+    torch.set_num_threads(_num_threads(os.environ.get("OMP_NUM_THREADS", "")))
 
 
-def _default_threads() -> int:
-    """Return the threads that torch takes by itself: the cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+def _num_threads(wanted: str) -> int:
+    """Return the threads that torch would have, had it been loaded with this OMP_NUM_THREADS.
+
+    The server was started without that variable, so what torch has here is its own choice.
+    """
+    import torch
+
+    most = torch.get_num_threads()
+    first = wanted.partition(",")[0].strip()
+    if not first.isdigit() or int(first) < 1:
+        return most
+    # Where torch is built with MKL it follows MKL, which takes no more threads than cores.
+    has_mkl = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    return min(int(first), most) if has_mkl else int(first)

@@ -50,6 +50,8 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,
+                # Each launch has its own; without one torch says how many threads it would take.
+                env={k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"},
                 cwd="/",  # a file of the user's called `types.py` is not for us to import
                 start_new_session=True,
             )
