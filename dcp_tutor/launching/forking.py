@@ -69,7 +69,7 @@ def _most_ranks(options: Any) -> int:
     from torch.distributed.run import determine_local_world_size
 
     attempts = 1 + min(options.max_restarts, _MOST_RESTARTS)
-    ranks: int = determine_local_world_size(options.nproc_per_node)  # type: ignore[no-untyped-call]
+    ranks = int(determine_local_world_size(options.nproc_per_node))
     return ranks * attempts
 
 
