@@ -68,7 +68,7 @@ def _most_ranks(options: Any) -> int:
     """Return how many ranks torchrun may start here, restarts included."""
     from torch.distributed.run import determine_local_world_size
 
-    attempts = 1 + min(options.max_restarts, _MOST_RESTARTS)
+    attempts = 1 + min(int(options.max_restarts), _MOST_RESTARTS)
     ranks = int(determine_local_world_size(options.nproc_per_node))
     return ranks * attempts
 

@@ -2,8 +2,9 @@
 
 The agent runs threads of its own as soon as it begins: torch's store serves ranks in one. A fork
 copies only the thread that forks. Whatever lock another thread holds at that moment stays locked
-in the copy for ever; a rank that was forked while the store served another one has been seen to
-hang in its first call of the store (about 1 launch in 30 of 8 ranks on two busy cores).
+in the copy for ever. In about 1 launch in 30 of 8 ranks on two busy cores the store was looking up
+a peer's name at that moment, and the new rank hung in its first call of the store, waiting for
+the lock of glibc's resolver (seen with gdb: `get_locked_global` in resolv_conf.c).
 
 So the agent forks while it is alone, one process for each rank that torchrun can ask for, and
 hands each its command, environment and log files when torchrun asks. They are the agent's own
