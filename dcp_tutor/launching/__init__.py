@@ -20,5 +20,8 @@
 | `failures` | which rank's failure came first, and how to say it |
 | `stacks` | where each rank was, from the stacks it dumped |
 
+In which properties warm equals cold, and in which it may differ: the two lists at the top of
+`tests/launching/test_parity.py`, which runs the same programs both ways.
+
 Nothing is imported here: `server` and `supervisor` are processes of their own, and start lean.
 """

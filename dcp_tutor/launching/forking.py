@@ -4,6 +4,10 @@ All else is torch's own: its parser, its elastic agent, its rendezvous, restarts
 log redirection. The function path of `elastic_launch` is not used: its ranks do not end as
 torchrun's do (they wait for each other, and `atexit` never runs).
 
+A forked rank must be told apart from a real one by nothing that a program can ask of itself.
+`tests/launching/test_parity.py` holds that list and proves it, and the short list of what may
+differ: modules that are imported already, the state of the collector, the hash seed, ...
+
 Torch's private names that are used here, checked on torch 2.13.0 (tests fail when they move):
 `SubprocessHandler._popen`, `dynamic_rendezvous._delay`, `dynamic_rendezvous.get_method_name`.
 """
