@@ -10,6 +10,7 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `launching` | torchrun from a notebook, cold and warm; `launch`, `Run` |
 | `views` | what is shown: the settled log of a launch, folders |
 | `lesson` | first and last cell of a lesson: parameters, device, clean-up |
+| `exercises` | their blanks, solutions, and the checks that decide from what ranks did |
 | `magic`, `cli`, `doctor` | the front doors |
 """
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         TutorError,
         UsageError,
     )
+    from dcp_tutor.exercises.judging import check
     from dcp_tutor.launching.folders import keep_run_folder, remove_run_folder, run_folder
     from dcp_tutor.launching.launch import launch
     from dcp_tutor.launching.run import RankRun, Run
@@ -49,6 +51,7 @@ _HOMES = {
     "TutorError": "errors",
     "UsageError": "errors",
     "begin": "lesson",
+    "check": "exercises.judging",
     "end": "lesson",
     "keep_run_folder": "launching.folders",
     "launch": "launching.launch",
@@ -68,6 +71,7 @@ __all__ = [
     "TutorError",
     "UsageError",
     "begin",
+    "check",
     "end",
     "keep_run_folder",
     "launch",
