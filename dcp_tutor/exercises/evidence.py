@@ -18,12 +18,14 @@ class Stored:
 
     Attributes:
         values: key → whole tensor, or other value.
+        lumps: keys of objects of a class that is known only to the program that saved them.
         files: key → the data files that hold it, by the offset of their part.
         num_chunks: key → into how many pieces the tensor was cut.
 
     """
 
     values: dict[str, Any]
+    lumps: tuple[str, ...]
     files: dict[str, list[str]]
     num_chunks: dict[str, int]
 
@@ -130,11 +132,20 @@ def read_stored(folder: Path) -> Stored | None:
     files: dict[str, list[str]] = {}
     for key, _, file in parts:
         files.setdefault(key, []).append(file)
-    if values:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that no ranks take part is on purpose
-            dcp.load(values, checkpoint_id=folder, no_dist=True)
-    return Stored(values, files, num_chunks)
+    tensors = {key: value for key, value in values.items() if value is not None}
+    lumps = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that no ranks take part is on purpose
+        if tensors:
+            dcp.load(tensors, checkpoint_id=folder, no_dist=True)
+        for key in values.keys() - tensors.keys():
+            value = {key: None}
+            try:
+                dcp.load(value, checkpoint_id=folder, no_dist=True)
+            except dcp.CheckpointException:
+                lumps.append(key)
+            values[key] = value[key]
+    return Stored(values, tuple(sorted(lumps)), files, num_chunks)
 
 
 def flat_tensors(state: object, path: str = "") -> dict[str, Any]:

@@ -128,9 +128,16 @@ def judge_reshard(answer: Any) -> Verdict:
     ):
         raise wrong(
             f"Every rank holds all {len(stored.values[_WEIGHT])} rows of `net1.weight`, so each "
-            f"has read the whole checkpoint and nothing was resharded. Call `fully_shard(model)` "
+            f"has loaded all of it and nothing was resharded. Call `fully_shard(model)` "
             f"before `dcp.load`, and bring back this rank's part: `.to_local()`."
         )
+    for rank, (part, held) in enumerate(zip(parts, mine, strict=True)):
+        if getattr(held, "shape", None) != part.shape:
+            raise wrong(
+                f"`mine` is no part of `net1.weight`: rank {rank} holds {len(part)} rows of "
+                f"{part.shape[1]} numbers and brought back {_what(held)}. Bring back "
+                f"`model.net1.weight.to_local()`."
+            )
     if not all(same(part, held) for part, held in zip(parts, mine, strict=True)):
         if all(same(value, state.get(key)) for key, value in model.items()):
             raise wrong(
@@ -283,6 +290,11 @@ def _explain_failed_load(run: Run, stored: Stored, folder: Path) -> Exception:
             'was saved: `{"app": app}`.'
         )
     return mishaps.explain(run, stored, folder)
+
+
+def _what(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"a {type(value).__name__}" if shape is None else f"a tensor of shape {tuple(shape)}"
 
 
 def _telling(keys: list[str]) -> str:

@@ -42,6 +42,13 @@ def judge_counter(answer: Any) -> Verdict:
             "`load_state_dict` put it back."
         )
     names = ", ".join(f"`{key}`" for key in sorted(stored.values))
+    if stored.lumps:
+        raise wrong(
+            f"The checkpoint holds `{stored.lumps[0]}` in one lump, pickled. DCP takes an object "
+            f"for a `Stateful` only if it has both methods, `state_dict` and `load_state_dict`, "
+            f"under these very names; any other object is a plain value, which it replaces in the "
+            f"dict and never fills."
+        )
     values = list(stored.values.values())
     if not any(same(_plain(value), before["count"]) for value in values):
         raise wrong(
@@ -175,8 +182,8 @@ def _explain_failed_counter(run: Run, stored: Stored | None, folder: Path) -> Ex
         )
     if any(e.type == "TypeError" and "'NoneType'" in e.message for e in errors):
         return wrong(
-            "`state_dict` returned None: it has no `return`, or it is not there at all, in which "
-            "case the empty one of `Stateful` is called without a word. Let it return a dict."
+            "`state_dict` returned None: it comes to its end without a `return`. What it returns "
+            "is what DCP saves, and what DCP fills when it loads: let it return a dict."
         )
     return mishaps.explain(run, stored, folder)
 

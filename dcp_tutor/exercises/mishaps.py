@@ -51,8 +51,8 @@ def explain(run: Run, stored: Stored | None, folder: Path | None) -> Settled:
     if absent := _NO_METADATA.search(error.message):
         return _no_checkpoint(Path(absent[1]), folder)
     return wrong(
-        f"Rank {root.rank.rank} stopped{_at(error)} with `{_one_line(error)}`. Mend this first; "
-        f"the output of the cell shows the way there. Then run both cells again."
+        f"Rank {root.rank.rank} stopped{_at(error)} before its end. It said: "
+        f"{_one_line(error)} Mend this first, then run both cells again."
     )
 
 
@@ -120,4 +120,4 @@ def _at(error: RankError) -> str:
 
 def _one_line(error: RankError) -> str:
     first = next(iter(error.message.strip().splitlines()), "")
-    return f"{error.type}: {first}" if first else error.type
+    return (f"{error.type}: {first}" if first else error.type).rstrip(".") + "."

@@ -78,7 +78,14 @@ RESHARD = {
     "one rank": ((("--nproc-per-node 2", "--nproc-per-node 1"),), ("single rank",)),
     "four ranks": ((("--nproc-per-node 2", "--nproc-per-node 4"),), ("4 ranks", "just as many")),
     "three ranks": ((("--nproc-per-node 2", "--nproc-per-node 3"),), ("3 ranks", "wants two")),
-    "a variable too few": ((("state = whole(app.state_dict())", "pass"),), ("`NameError",)),
+    "another tensor": (
+        ((MINE, "mine = model.net2.weight.to_local()"),),
+        ("no part of `net1.weight`", "(2, 16)"),
+    ),
+    "a variable too few": (
+        (("state = whole(app.state_dict())", "pass"),),
+        ("NameError: -o asks for `state`", "Mend this first"),
+    ),
     "only rank 0": (
         ((LOAD, f"if dist.get_rank() == 0:\n    {LOAD}"),),
         ("every rank must call them", "if rank == 0"),

@@ -16,9 +16,13 @@ TAKE_WEIGHTS = '        self.weights.copy_(state["weights"])\n'
 CLONES = 'return {"count": self.count, "weights": self.weights.clone()}'
 
 COUNTER = {
+    "takes nothing": (
+        ((TAKE_COUNT, "pass"), (TAKE_WEIGHTS, "")),
+        ("`count` is 0 instead of 2", "a number", "`load_state_dict`"),
+    ),
     "no load_state_dict": (
         (("    def load_state_dict(", "    def load("),),
-        ("`count` is 0 instead of 2", "a number", "`load_state_dict`"),
+        ("`average` in one lump", "both methods"),
     ),
     "nothing taken from copies": (
         ((GIVE, CLONES), (TAKE_COUNT, 'count = state["count"]'), (TAKE_WEIGHTS, "")),
@@ -183,6 +187,6 @@ def test_equal_positions_could_hide_a_loss(learner, per_rank):
 
 
 def test_torch_still_loads_a_tensor_of_a_stateful_in_place(learner, counter):
-    # What "no load_state_dict" teaches rests on this.
-    mistake = counter.mistakes["no load_state_dict"].answer
+    # What "takes nothing" teaches rests on this.
+    mistake = counter.mistakes["takes nothing"].answer
     assert torch.equal(mistake.outputs["after"][0]["weights"], torch.tensor([2.0, 1.0, 4.5]))
