@@ -70,7 +70,7 @@ def need_outputs(run: Run, names: Sequence[str]) -> dict[str, list[Any]]:
     blank = [name for name in names if is_blank(run.outputs[name])]
     if blank:
         raise not_yet(
-            f"The program ran on {_count(len(run.ranks), 'rank')}, but {_words(blank)} "
+            f"The program ran to its end, but {_words(blank)} "
             f"{'are' if len(blank) > 1 else 'is'} still empty. Fill in the part marked TODO."
         )
     return {name: run.outputs[name] for name in names}
@@ -186,11 +186,12 @@ def same(one: object, other: object) -> bool:
     return bool(one == other)
 
 
+def count(number: int, noun: str) -> str:
+    """Return `1 piece` or `4 pieces`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def _words(names: Sequence[str]) -> str:
     """Return names as `a`, `b` and `c`."""
     quoted = [f"`{name}`" for name in names]
     return " and ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

@@ -12,6 +12,7 @@ from dcp_tutor.errors import UsageError
 from dcp_tutor.exercises import mishaps
 from dcp_tutor.exercises.evidence import (
     Stored,
+    count,
     flat_tensors,
     is_blank,
     need_folder,
@@ -170,7 +171,7 @@ def judge_reshard(answer: Any) -> Verdict:
             f"`state` must be the whole of it: `whole(app.state_dict())`, after the load."
         )
     return right(
-        f"{stored.num_chunks[_WEIGHT]} ranks saved `net1.weight` in as many pieces; yours hold "
+        f"`net1.weight` was saved in {count(stored.num_chunks[_WEIGHT], 'piece')}; your ranks hold "
         f"{' and '.join(str(len(part)) for part in mine)} rows of it, and all {len(tensors)} "
         f"tensors of model and optimizer are equal to the checkpoint, bit for bit. Each rank asked "
         f"for the rows it needs, and DCP found them."

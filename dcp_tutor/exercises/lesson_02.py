@@ -125,9 +125,9 @@ def judge_per_rank(answer: Any) -> Verdict:
         map(same, map(_plain, restored), positions)
     ):
         return right(
-            f"All {len(positions)} positions are in the checkpoint, in one value that you gathered "
-            f"before the save, so that it is the same on every rank and may be written once. Keys "
-            f"of their own, `position_0`, `position_1`, …, would have spared you the gathering."
+            f"All {len(positions)} positions are in the checkpoint, together under one key, and "
+            f"every rank has its own back: nothing was lost. The other way, a key for each rank "
+            f"such as `position_0`, needs no rank to know what the others have."
         )
     kept = [
         position

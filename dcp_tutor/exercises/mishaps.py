@@ -62,7 +62,9 @@ def _hang(run: Run) -> Settled:
     where: dict[str, list[int]] = {}
     for rank in run.ranks:
         place = None if rank.finished else find_place(rank.stack, own)
-        text = f"in line {place.line_number}, `{place.line}`" if place else "at the program's end"
+        text = "at the program's end" if rank.finished else "outside the cell's own lines"
+        if place is not None:
+            text = f"in line {place.line_number}, `{place.line}`"
         where.setdefault(text, []).append(rank.rank)
     told = "; ".join(f"{name_ranks(ranks)} stood {text}" for text, ranks in where.items())
     return wrong(

@@ -24,10 +24,18 @@ class Hostile:
 
 
 def a_run(folder: Path, **changes):
-    facts = dict(
-        name="x", command="", program=folder / "x.py", folder=folder, ok=True, status=0,
-        seconds=1.0, warm=True, device="cpu", ranks=(RankRun(rank=0), RankRun(rank=1)),
-    )  # fmt: skip
+    facts = {
+        "name": "x",
+        "command": "",
+        "program": folder / "x.py",
+        "folder": folder,
+        "ok": True,
+        "status": 0,
+        "seconds": 1.0,
+        "warm": True,
+        "device": "cpu",
+        "ranks": (RankRun(rank=0), RankRun(rank=1)),
+    }
     return Run(**(facts | changes))
 
 
