@@ -1,13 +1,13 @@
 """Every exception that this kit raises on purpose.
 
-    TutorError
-    ├── UsageError           what was typed cannot be done; nothing was started
-    ├── LaunchFailed         a launch did not end well; carries its `Run`
-    │   ├── RankFailed       a rank raised, exited or was killed; names the root cause
-    │   ├── RankTimeout      the launch took too long; shows where each rank was
-    │   ├── LauncherLost     torchrun's agent itself went away
-    │   └── DidNotFail       `--expect-failure`, and every rank ended well
-    └── CheckpointUnreadable this folder cannot be read as a checkpoint
+TutorError
+├── UsageError           what was typed cannot be done; nothing was started
+├── LaunchFailed         a launch did not end well; carries its `Run`
+│   ├── RankFailed       a rank raised, exited or was killed; names the root cause
+│   ├── RankTimeout      the launch took too long; shows where each rank was
+│   ├── LauncherLost     torchrun's agent itself went away
+│   └── DidNotFail       `--expect-failure`, and every rank ended well
+└── CheckpointUnreadable this folder cannot be read as a checkpoint
 """
 
 from __future__ import annotations

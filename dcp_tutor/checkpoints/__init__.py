@@ -22,13 +22,27 @@ One file for each thing that must be known:
 from __future__ import annotations
 
 from dcp_tutor.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from dcp_tutor.checkpoints.diff import Change, Diff, diff
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
+from dcp_tutor.checkpoints.storage import File, Folder
+from dcp_tutor.checkpoints.tree import Node, tree_of
+from dcp_tutor.checkpoints.verify import Finding, Verification, verify
 
 __all__ = [
     "Blob",
+    "Change",
     "Checkpoint",
     "Chunk",
+    "Diff",
     "Entry",
+    "File",
+    "Finding",
+    "Folder",
+    "Node",
     "Tensor",
+    "Verification",
+    "diff",
     "open_checkpoint",
+    "tree_of",
+    "verify",
 ]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dcp_tutor.checkpoints.machine import Refused
+from dcp_tutor.checkpoints.machine import RefusedError
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 from dcp_tutor.checkpoints.storage import File, Folder
 from dcp_tutor.checkpoints.structure import Contents, parse
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MOST_METADATA_BYTES = 2 * 2**30
 
 
-class _NoSuchEntry(UsageError, KeyError):
+class _NoSuchEntryError(UsageError, KeyError):
     """No entry of this name; a KeyError too, so that `in` and `get` do what they should."""
 
     __str__ = Exception.__str__
@@ -53,6 +53,8 @@ class Checkpoint(Mapping[str, Entry]):
         unknown: classes in the metadata that we do not know, by name; they were not imported.
         skipped: fqns of entries that could not be understood, each with the class's name.
         not_listed: fqns of places in files that belong to no entry.
+        further: where each rank has its own metadata, what could not be joined: the blobs of
+            ranks after the first, and tensors of another shape or dtype than the first's.
         differing: fqns of which ranks tell different shapes or dtypes, with the metadata file
             that was not heard (only where each rank has its own).
         saved_to: the path that the save was given; another than now if it was moved.
@@ -68,6 +70,7 @@ class Checkpoint(Mapping[str, Entry]):
     unknown: tuple[str, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
     not_listed: tuple[str, ...] = ()
+    further: tuple[Entry, ...] = ()
     differing: tuple[tuple[str, str], ...] = ()
     saved_to: str | None = None
     save_id: str | None = None
@@ -96,7 +99,7 @@ class Checkpoint(Mapping[str, Entry]):
     @property
     def stored_bytes(self) -> int:
         """Bytes of all records, as the metadata tells: what lies in the data files."""
-        return sum(entry.stored_bytes for entry in self.entries.values())
+        return sum(entry.stored_bytes for entry in (*self.entries.values(), *self.further))
 
     def bytes_by_file(self) -> dict[str, int]:
         """Bytes that the entries have in each data file, by name."""
@@ -106,14 +109,14 @@ class Checkpoint(Mapping[str, Entry]):
                 total[record.file] = total.get(record.file, 0) + record.byte_length
         return dict(sorted(total.items(), key=lambda item: _by_number(item[0])))
 
-    def records(self) -> Iterator[tuple[str, Chunk | Blob]]:
-        """Go through everything that has a place in a file: (fqn, chunk or blob)."""
-        for fqn, entry in self.entries.items():
+    def records(self) -> Iterator[tuple[Entry, Chunk | Blob]]:
+        """Go through everything that has a place in a file: (entry, its chunk or itself)."""
+        for entry in (*self.entries.values(), *self.further):
             if isinstance(entry, Blob):
-                yield fqn, entry
+                yield entry, entry
             else:
                 for chunk in entry.chunks:
-                    yield fqn, chunk
+                    yield entry, chunk
 
     def verify(self, *, deep: bool = False) -> Verification:
         """Check that it can be loaded: see `dcp_tutor.checkpoints.verify`."""
@@ -128,7 +131,7 @@ class Checkpoint(Mapping[str, Entry]):
             near = difflib.get_close_matches(str(fqn), self.entries, n=3, cutoff=0.5)
             advice = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
             message = f"no entry {fqn!r} among the {len(self.entries)} of {self.url}{advice}"
-            raise _NoSuchEntry(message) from None
+            raise _NoSuchEntryError(message) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
@@ -177,9 +180,9 @@ def open_checkpoint(
             )
         try:
             contents.append(parse(data, folder, name))
-        except Refused as error:
+        except RefusedError as error:
             raise CheckpointUnreadable(f"{folder.url}: refused {name}: {error}") from None
-    entries, differing = _join(contents, metadata_files)
+    entries, further, differing = _join(contents, metadata_files)
     return Checkpoint(
         folder=folder,
         entries=MappingProxyType(entries),
@@ -188,6 +191,7 @@ def open_checkpoint(
         unknown=tuple(sorted({name for part in contents for name in part.unknown})),
         skipped=tuple(sorted({pair for part in contents for pair in part.skipped})),
         not_listed=tuple(sorted({fqn for part in contents for fqn in part.not_listed})),
+        further=further,
         differing=differing,
         saved_to=contents[0].saved_to,
         save_id=contents[0].save_id,
@@ -212,28 +216,34 @@ def _metadata_files(folder: Folder, files: Mapping[str, File], rank: int | None)
 
 def _join(
     contents: list[Contents], metadata_files: tuple[str, ...]
-) -> tuple[dict[str, Entry], tuple[tuple[str, str], ...]]:
+) -> tuple[dict[str, Entry], tuple[Entry, ...], tuple[tuple[str, str], ...]]:
     """Put the ranks' entries together: chunks add up; of a blob, the first rank's is kept."""
     if len(contents) == 1:
-        return contents[0].entries, ()
+        return contents[0].entries, (), ()
     entries: dict[str, Entry] = {}
     chunks: dict[str, list[Chunk]] = {}
+    further: list[Entry] = []
     differing: list[tuple[str, str]] = []
     for part, name in zip(contents, metadata_files, strict=True):
         for fqn, entry in part.entries.items():
             first = entries.setdefault(fqn, entry)
-            if isinstance(entry, Tensor) and isinstance(first, Tensor):
-                if (entry.dtype, entry.shape) == (first.dtype, first.shape):
-                    chunks.setdefault(fqn, []).extend(entry.chunks)
-                    continue
-            elif isinstance(entry, Blob) and isinstance(first, Blob):
+            alike = isinstance(entry, Blob) and isinstance(first, Blob)
+            if (
+                isinstance(entry, Tensor)
+                and isinstance(first, Tensor)
+                and (entry.dtype, entry.shape) == (first.dtype, first.shape)
+            ):
+                chunks.setdefault(fqn, []).extend(entry.chunks)
                 continue
-            differing.append((fqn, name))
+            if entry is not first:
+                further.append(entry)
+            if not alike:
+                differing.append((fqn, name))
     for fqn, found in chunks.items():
         entry = entries[fqn]
         if isinstance(entry, Tensor):
             entries[fqn] = replace(entry, chunks=tuple(found))
-    return entries, tuple(differing)
+    return entries, tuple(further), tuple(differing)
 
 
 def _by_number(name: str) -> tuple[int | str, ...]:

@@ -36,10 +36,10 @@ _FREE_CONTAINERS = 4096
 
 _TOO_MANY = "more containers than a file of its size can fill"
 
-_NAMES = {ord(code): op.name for code, op in pickletools.code2op.items()}
+_NAMES = {ord(op.code): op.name for op in pickletools.opcodes}
 
 
-class Refused(ValueError):
+class RefusedError(ValueError):
     """The pickle holds something that no checkpoint needs; says what, and at which byte."""
 
 
@@ -93,7 +93,7 @@ def run(
 
     Args:
         data: the whole pickle; what follows its STOP is not looked at, as in `pickle.load`.
-        on_global: called once for each distinct global; raises `Refused` to stop the reading.
+        on_global: called once for each distinct global; raises `RefusedError` to stop the reading.
         aliases: (module, name) of classes whose `cls(value)` shall stand as `value` itself,
             when that is a tuple or a dict (`torch.Size`, `OrderedDict`).
         persistent_ids: admit BINPERSID, which torch's data files use for storages.
@@ -103,14 +103,14 @@ def run(
         lists, frozen sets as tuples.
 
     Raises:
-        Refused: an opcode, a global or a number was refused, or the pickle is cut or malformed.
+        RefusedError: an opcode, a global or a number was refused, or the pickle is cut or malformed.
 
     """
     try:
         return _run(data, on_global, aliases, persistent_ids)
     except (IndexError, struct.error):
         message = "it ends in the middle of an instruction, or takes from an empty stack"
-        raise Refused(message) from None
+        raise RefusedError(message) from None
 
 
 @contextmanager
@@ -326,8 +326,8 @@ def _run(
             raise _refused(position, f"the opcode {_NAMES.get(op, hex(op))}")
 
 
-def _refused(position: int, what: str) -> Refused:
-    return Refused(f"{what}, at byte {position - 1}")
+def _refused(position: int, what: str) -> RefusedError:
+    return RefusedError(f"{what}, at byte {position - 1}")
 
 
 def _alias(args: tuple[Any, ...], position: int) -> Any:

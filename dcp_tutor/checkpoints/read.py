@@ -146,7 +146,7 @@ def _volume(starts: tuple[int, ...], stops: tuple[int, ...]) -> int:
 def _box_of(
     tensor: Tensor, index: Index
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Any, ...]]:
-    """The smallest box that holds `tensor[index]`, and the index that finishes it in that box."""
+    """Find the smallest box that holds `tensor[index]`, and the index to apply to that box."""
     given = index if isinstance(index, tuple) else (index,)
     dims = len(tensor.shape)
     named = sum(part is not ... for part in given)
@@ -155,7 +155,9 @@ def _box_of(
     at = next((i for i, part in enumerate(given) if part is ...), len(given))
     rest = (slice(None),) * (dims - named)
     full = given[:at] + rest + given[at + 1 :]
-    starts, stops, finish = [], [], []
+    starts: list[int] = []
+    stops: list[int] = []
+    finish: list[slice | int] = []
     for dim, (part, size) in enumerate(zip(full, tensor.shape, strict=True)):
         if isinstance(part, slice):
             if part.step is not None and part.step < 1:

@@ -81,7 +81,7 @@ class Folder:
         return "file" in _protocols(self._fs)
 
     def kind(self) -> str:
-        """What is at this path: "directory", "file", "other" or "missing"."""
+        """Tell what is at this path: "directory", "file", "other" or "missing"."""
         try:
             info = self._fs.info(self._root)
         except (OSError, ValueError):

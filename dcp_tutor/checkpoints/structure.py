@@ -1,7 +1,7 @@
 """From the inert value of a `.metadata` to the kit's nouns: every field is checked on the way.
 
 The machine makes sure that nothing runs; this makes sure that nothing is believed. What must be
-there and is not raises `Refused`; what belongs to a framework that we do not know is named in
+there and is not raises `RefusedError`; what belongs to a framework that we do not know is named in
 `Contents.unknown` and skipped. Ranges that make no sense (a chunk outside its tensor) are kept as
 they stand: telling them is the work of `verify.py`.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dcp_tutor.checkpoints import torch_private as names
-from dcp_tutor.checkpoints.machine import Global, Object, Refused, run, without_gc
+from dcp_tutor.checkpoints.machine import Global, Object, RefusedError, run, without_gc
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def parse(data: bytes, folder: Folder | None, metadata_file: str) -> Contents:
         metadata_file: its name, which goes into the chunks.
 
     Raises:
-        Refused: it is no pickle, is cut, holds what is refused, or is not a DCP metadata.
+        RefusedError: it is no pickle, is cut, holds what is refused, or is not a DCP metadata.
 
     """
     with without_gc():
@@ -97,7 +97,7 @@ class _Reader:
         is_data = top in _DATA_MODULES or (top == "builtins" and named.name in _DATA_BUILTINS)
         is_standard = top in sys.stdlib_module_names or top in ("__builtin__", "nt", "posix")
         if "." in named.name or (is_standard and not is_data):
-            raise Refused(
+            raise RefusedError(
                 f"it names {named!r}, which no checkpoint needs and which could run code when "
                 f"torch reads this file; do not load it with torch"
             )
@@ -109,13 +109,13 @@ class _Reader:
         fields = self.state(root, names.METADATA, "the metadata")
         entries = fields.get("state_dict_metadata")
         if type(entries) is not dict:
-            raise Refused("it holds no dict of entries (state_dict_metadata)")
+            raise RefusedError("it holds no dict of entries (state_dict_metadata)")
         stored = self.places(fields.get("storage_data"))
         paths = fields.get("planner_data")
         read: dict[str, Entry] = {}
         for fqn, entry in entries.items():
             if type(fqn) is not str:
-                raise Refused(f"a key of its entries is no text but {_describe(fqn)}")
+                raise RefusedError(f"a key of its entries is no text but {_describe(fqn)}")
             path = _path(paths.get(fqn)) if type(paths) is dict else None
             made = self.entry(fqn, entry, stored.pop(fqn, []), path)
             if made is not None:
@@ -136,13 +136,13 @@ class _Reader:
     def state(self, value: Any, wanted: tuple[str, str], what: str) -> dict[Any, Any]:
         # By its fields, not by its class: frameworks derive their own (Megatron's MCoreMetadata).
         if type(value) is not Object or type(value.cls) is not Global:
-            raise Refused(f"{what} is no {wanted[1]} but {_describe(value)}")
+            raise RefusedError(f"{what} is no {wanted[1]} but {_describe(value)}")
         if type(value.state) is not dict:
-            raise Refused(f"{what} is {_describe(value)}, without the fields of {wanted[1]}")
+            raise RefusedError(f"{what} is {_describe(value)}, without the fields of {wanted[1]}")
         return value.state
 
     def places(self, value: Any) -> dict[str, list[_Stored]]:
-        """Where each (fqn, offsets) lies: `storage_data`, grouped by fqn."""
+        """Group `storage_data` by fqn: where each (fqn, offsets) lies."""
         grouped: dict[str, list[_Stored]] = {}
         if type(value) is not dict:
             return grouped  # another storage plug-in's own form: the chunks have no file then
@@ -150,7 +150,7 @@ class _Reader:
             key = self.state(index, names.INDEX, "a key of storage_data")
             fqn, offset, hint = key.get("fqn"), key.get("offset"), key.get("index")
             if type(fqn) is not str or type(hint) not in (int, type(None)):
-                raise Refused("an index in storage_data has no name or no number")
+                raise RefusedError("an index in storage_data has no name or no number")
             if offset is not None:
                 self.check_size(offset, f"the offset of a place of {fqn!r:.80}")
             place = self.place(info, fqn)
@@ -160,19 +160,19 @@ class _Reader:
 
     def place(self, info: Any, fqn: str) -> _Place | None:
         if type(info) is not Object:
-            raise Refused(f"the place of {fqn!r:.80} in a file is {_describe(info)}")
+            raise RefusedError(f"the place of {fqn!r:.80} in a file is {_describe(info)}")
         state = info.state if type(info.state) is dict else {}
         file, start, length = state.get("relative_path"), state.get("offset"), state.get("length")
         if type(file) is not str or type(start) is not int or type(length) is not int:
             if repr(info.cls) in self.unknown:
                 return None
-            raise Refused(f"the place of {fqn!r:.80} in a file is not a name and two numbers")
+            raise RefusedError(f"the place of {fqn!r:.80} in a file is not a name and two numbers")
         if abs(start) > _LARGEST or abs(length) > _LARGEST:
-            raise Refused(f"the place of {fqn!r:.80} in a file lies beyond 2^61 bytes")
+            raise RefusedError(f"the place of {fqn!r:.80} in a file lies beyond 2^61 bytes")
         transforms = state.get("transform_descriptors") or ()
         if transforms and id(transforms) not in self.sound:
             if type(transforms) not in (list, tuple) or any(type(t) is not str for t in transforms):
-                raise Refused(f"the transforms of {fqn!r:.80} are no list of names")
+                raise RefusedError(f"the transforms of {fqn!r:.80} are no list of names")
             self.sound.add(id(transforms))
         return file, start, length, tuple(transforms)
 
@@ -180,17 +180,19 @@ class _Reader:
         if id(value) in self.sound:
             return
         if type(value) is not tuple or len(value) > _MOST_DIMENSIONS:
-            raise Refused(f"{what} is no size of at most {_MOST_DIMENSIONS} dimensions")
+            raise RefusedError(f"{what} is no size of at most {_MOST_DIMENSIONS} dimensions")
         for number in value:
             if type(number) is not int or not -_LARGEST < number < _LARGEST:
-                raise Refused(f"{what} holds {_describe(number)}, which is no count of elements")
+                raise RefusedError(
+                    f"{what} holds {_describe(number)}, which is no count of elements"
+                )
         self.sound.add(id(value))
 
     def entry(
         self, fqn: str, value: Any, stored: list[_Stored], path: tuple[str | int, ...] | None
     ) -> Entry | None:
         if type(value) is not Object or type(value.cls) is not Global:
-            raise Refused(f"the entry {fqn!r:.80} is {_describe(value)}")
+            raise RefusedError(f"the entry {fqn!r:.80} is {_describe(value)}")
         kind = (value.cls.module, value.cls.name)
         if kind == names.BYTES:
             place = stored.pop()[2] if stored else _NOWHERE
@@ -202,41 +204,44 @@ class _Reader:
             if repr(value.cls) in self.unknown:
                 self.skipped[fqn] = repr(value.cls)
                 return None
-            raise Refused(f"the entry {fqn!r:.80} is a {value.cls!r}, neither tensor nor bytes")
+            raise RefusedError(
+                f"the entry {fqn!r:.80} is a {value.cls!r}, neither tensor nor bytes"
+            )
         state = self.state(value, names.TENSOR, f"the entry {fqn!r:.80}")
         dtype = self.dtype(state.get("properties"))
         if type(dtype) is str:
             self.skipped[fqn] = dtype
             return None
-        size = state.get("size")
+        size: Any = state.get("size")
         self.check_size(size, f"the size of {fqn!r:.80}")
         if any(number < 0 for number in size):
-            raise Refused(f"the size of {fqn!r:.80} is negative: {size}")
+            raise RefusedError(f"the size of {fqn!r:.80} is negative: {size}")
         chunks = state.get("chunks")
         if type(chunks) is not list:
-            raise Refused(f"the chunks of {fqn!r:.80} are {_describe(chunks)}")
+            raise RefusedError(f"the chunks of {fqn!r:.80} are {_describe(chunks)}")
         boxes = [self.box(chunk, fqn) for chunk in chunks]
         return Tensor(fqn, dtype, size, self.chunks(fqn, boxes, stored), path, self.folder)
 
     def dtype(self, properties: Any) -> Any:
-        """The torch.dtype, or the name of one that this torch does not have."""
+        """Find the torch.dtype, or the name of one that this torch does not have."""
         state = properties.state if type(properties) is Object else None
         named = state[0] if type(state) is tuple and state else None
         if type(state) is dict:
             named = state.get("dtype")
         if type(named) is not Global:
-            raise Refused("the properties of a tensor name no dtype")
+            raise RefusedError("the properties of a tensor name no dtype")
         return names.dtypes().get((named.module, named.name), repr(named))
 
     def box(self, chunk: Any, fqn: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         state = chunk.state if type(chunk) is Object else None
         if type(state) is not dict:
-            raise Refused(f"a chunk of {fqn!r:.80} is {_describe(chunk)}")
-        offsets, sizes = state.get("offsets"), state.get("sizes")
+            raise RefusedError(f"a chunk of {fqn!r:.80} is {_describe(chunk)}")
+        offsets: Any = state.get("offsets")
+        sizes: Any = state.get("sizes")
         self.check_size(offsets, f"the offsets of a chunk of {fqn!r:.80}")
         self.check_size(sizes, f"the sizes of a chunk of {fqn!r:.80}")
         if len(offsets) != len(sizes):
-            raise Refused(f"a chunk of {fqn!r:.80} has offsets {offsets} but sizes {sizes}")
+            raise RefusedError(f"a chunk of {fqn!r:.80} has offsets {offsets} but sizes {sizes}")
         return offsets, sizes
 
     def chunks(
@@ -273,7 +278,9 @@ class _Reader:
         own = self.metadata_file
         return tuple(
             [
-                Chunk(offsets, sizes, *(place or _NOWHERE), own)
+                Chunk(offsets, sizes, place[0], place[1], place[2], place[3], own)
+                if place is not None
+                else Chunk(offsets, sizes, None, 0, 0, (), own)
                 for (offsets, sizes), place in zip(boxes, places, strict=True)
             ]
         )

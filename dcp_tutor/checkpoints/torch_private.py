@@ -1,4 +1,4 @@
-"""Every private or undocumented name of torch that this kit knows about checkpoints, behind one door.
+"""Every private or undocumented name of torch about checkpoints, behind one door.
 
 Checked on torch 2.13.0: `tests/checkpoints/test_torch_private.py` fails when one of them moves.
 Nothing is imported from `torch.distributed` here: the names are compared with those that stand in
@@ -39,7 +39,7 @@ FIELDS = {
 }
 
 SIZE = ("torch", "Size")
-REBUILD_TENSOR = ("torch._utils", "_rebuild_tensor_v2")
+REBUILD = "torch._utils"  # module of _rebuild_tensor_v2, _rebuild_tensor_v3, _rebuild_parameter
 
 # Beside these and the dtypes, a checkpoint written by torch alone names nothing (tried: FSDP2,
 # FSDP with tensor parallelism, files per item, fsspec, async saves, cached plans, bytes entries).
@@ -69,14 +69,14 @@ DATA_FILE = re.compile(r"__(\d+)_(\d+)\.distcp")
 
 @cache
 def dtypes() -> dict[tuple[str, str], torch.dtype]:
-    """Every dtype that this torch knows, by the name under which pickle writes it."""
+    """List every dtype that this torch knows, by the name under which pickle writes it."""
     found = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
     return {("torch", name): dtype for name, dtype in found.items()}
 
 
 @cache
 def storage_dtypes() -> dict[tuple[str, str], torch.dtype]:
-    """The dtype of each legacy storage class that a tensor's data file names."""
+    """Give the dtype of each legacy storage class that a tensor's data file names."""
     names = {
         "DoubleStorage": torch.float64,
         "FloatStorage": torch.float32,
@@ -95,7 +95,7 @@ def storage_dtypes() -> dict[tuple[str, str], torch.dtype]:
 
 
 def rank_of(file: str) -> int | None:
-    """The rank that wrote a file, by the name that DCP gives it; None for other names.
+    """Tell the rank that wrote a file, by the name that DCP gives it; None for other names.
 
     rank_of("__3_0.distcp")  # 3
     """
