@@ -13,8 +13,8 @@ One file for each thing that must be known:
     tree              the keys as a tree, with totals
     read              a tensor or a slice of one
     boxes             do chunks overlap, do they leave a gap
-    verify, deep      fsck: what a load would run into; checksums of every record
-    diff              what changed between two checkpoints
+    fsck, deep        verify: what a load would run into; checksums of every record
+    changes           diff: what changed between two checkpoints
     report            the documented JSON forms
     torch_private     every private name of torch that is relied on
 """
@@ -22,11 +22,11 @@ One file for each thing that must be known:
 from __future__ import annotations
 
 from dcp_tutor.checkpoints.checkpoint import Checkpoint, open_checkpoint
-from dcp_tutor.checkpoints.diff import Change, Diff, diff
+from dcp_tutor.checkpoints.changes import Change, Diff, diff
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 from dcp_tutor.checkpoints.storage import File, Folder
 from dcp_tutor.checkpoints.tree import Node, tree_of
-from dcp_tutor.checkpoints.verify import Finding, Verification, verify
+from dcp_tutor.checkpoints.fsck import Finding, Verification, verify
 
 __all__ = [
     "Blob",

@@ -45,7 +45,7 @@ def volume(boxes: Sequence[Box]) -> int:
 B = TypeVar("B", bound=Box)
 
 
-class TooTangled(ValueError):
+class TooTangledError(ValueError):
     """Boxes that no sharding makes, too many to compare each with each."""
 
 
@@ -60,7 +60,7 @@ def first_overlap(boxes: Sequence[B]) -> tuple[B, B] | None:
         boxes: all of as many dimensions. Empty ones share nothing with any.
 
     Raises:
-        TooTangled: after 200,000 comparisons of pairs.
+        TooTangledError: after 200,000 comparisons of pairs.
 
     """
     pairs_left = _MOST_PAIRS
@@ -79,7 +79,7 @@ def first_overlap(boxes: Sequence[B]) -> tuple[B, B] | None:
                     return other, one
             pairs_left -= number
             if pairs_left < 0:
-                raise TooTangled(f"{len(group)} boxes in one tangle")
+                raise TooTangledError(f"{len(group)} boxes in one tangle")
     return None
 
 

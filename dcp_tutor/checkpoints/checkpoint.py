@@ -25,7 +25,7 @@ from dcp_tutor.checkpoints.unreadable import why_unreadable
 from dcp_tutor.errors import CheckpointUnreadable, UsageError
 
 if TYPE_CHECKING:
-    from dcp_tutor.checkpoints.verify import Verification
+    from dcp_tutor.checkpoints.fsck import Verification
 
 # 1,024 ranks x 723 tensors make 122 MB; the reading may take some 40 times the file's size.
 MOST_METADATA_BYTES = 2 * 2**30
@@ -119,8 +119,8 @@ class Checkpoint(Mapping[str, Entry]):
                     yield entry, chunk
 
     def verify(self, *, deep: bool = False) -> Verification:
-        """Check that it can be loaded: see `dcp_tutor.checkpoints.verify`."""
-        from dcp_tutor.checkpoints.verify import verify  # verify knows Checkpoint, not reverse
+        """Check that it can be loaded: see `dcp_tutor.checkpoints.fsck`."""
+        from dcp_tutor.checkpoints.fsck import verify  # fsck knows Checkpoint, not the reverse
 
         return verify(self, deep=deep)
 

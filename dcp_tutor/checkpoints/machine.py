@@ -103,7 +103,7 @@ def run(
         lists, frozen sets as tuples.
 
     Raises:
-        RefusedError: an opcode, a global or a number was refused, or the pickle is cut or malformed.
+        RefusedError: something in it was refused, or it is cut or malformed.
 
     """
     try:

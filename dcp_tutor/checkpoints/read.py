@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,13 +26,19 @@ def read_tensor(tensor: Tensor, index: Index) -> torch.Tensor:
     return read_box(tensor, starts, stops)[finish]
 
 
-def read_box(tensor: Tensor, starts: tuple[int, ...], stops: tuple[int, ...]) -> torch.Tensor:
+def read_box(
+    tensor: Tensor,
+    starts: tuple[int, ...],
+    stops: tuple[int, ...],
+    read: Callable[[Tensor, Chunk], torch.Tensor] | None = None,
+) -> torch.Tensor:
     """Read a box of a tensor.
 
     Args:
         tensor: from an opened checkpoint.
         starts: where the box begins in the tensor, one number for each dimension.
         stops: where it ends, exclusive.
+        read: how to get a chunk; `read_chunk` unless given.
 
     Raises:
         CheckpointUnreadable: no chunk holds some of it, or a chunk is damaged.
@@ -52,7 +59,7 @@ def read_box(tensor: Tensor, starts: tuple[int, ...], stops: tuple[int, ...]) ->
     # Only now is memory taken: chunks that hold all of it were seen, and their files are next.
     result: torch.Tensor | None = None
     for (first, last), chunk in wanted.items():
-        values = read_chunk(tensor, chunk)
+        values = (read or read_chunk)(tensor, chunk)
         if result is None:
             sizes = [b - a for a, b in zip(starts, stops, strict=True)]
             result = _empty(tensor, sizes)

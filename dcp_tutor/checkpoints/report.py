@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     import torch
 
     from dcp_tutor.checkpoints.checkpoint import Checkpoint
-    from dcp_tutor.checkpoints.diff import Change, Diff
-    from dcp_tutor.checkpoints.verify import Verification
+    from dcp_tutor.checkpoints.changes import Change, Diff
+    from dcp_tutor.checkpoints.fsck import Verification
 
 
 def checkpoint_form(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 The machine makes sure that nothing runs; this makes sure that nothing is believed. What must be
 there and is not raises `RefusedError`; what belongs to a framework that we do not know is named in
 `Contents.unknown` and skipped. Ranges that make no sense (a chunk outside its tensor) are kept as
-they stand: telling them is the work of `verify.py`.
+they stand: telling them is the work of `fsck.py`.
 """
 
 from __future__ import annotations

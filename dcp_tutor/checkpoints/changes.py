@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from dcp_tutor.checkpoints.checkpoint import Checkpoint
 
 
+_RECENT_BYTES = 256 * 2**20
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What differs under one key that both checkpoints have.
@@ -130,11 +133,12 @@ def _compare(one: Entry, other: Entry, values: bool) -> Change:
 
 def _compare_values(one: Tensor, other: Tensor) -> dict[str, Any]:
     num_different, largest = 0, 0.0
+    recent = _Recent()
     for chunk in _distinct(one):
         if chunk.numel == 0:
             continue
         left = read_chunk(one, chunk)
-        right = read_box(other, chunk.offsets, chunk.stops)
+        right = read_box(other, chunk.offsets, chunk.stops, recent.read)
         number, difference = _difference(left, right)
         num_different += number
         largest = max(largest, difference)
@@ -146,6 +150,25 @@ def _compare_values(one: Tensor, other: Tensor) -> dict[str, Any]:
         "num_different": num_different,
         "largest_difference": largest,
     }
+
+
+class _Recent:
+    """Chunks read lately: where both are cut differently, one chunk is wanted for several boxes."""
+
+    def __init__(self) -> None:
+        self._chunks: dict[Chunk, torch.Tensor] = {}
+
+    def read(self, tensor: Tensor, chunk: Chunk) -> torch.Tensor:
+        values = self._chunks.pop(chunk, None)
+        if values is None:
+            values = read_chunk(tensor, chunk)
+            while self._chunks and self._bytes() + values.nbytes > _RECENT_BYTES:
+                del self._chunks[next(iter(self._chunks))]  # the one not wanted for longest
+        self._chunks[chunk] = values
+        return values
+
+    def _bytes(self) -> int:
+        return sum(values.nbytes for values in self._chunks.values())
 
 
 def _difference(left: torch.Tensor, right: torch.Tensor) -> tuple[int, float]:

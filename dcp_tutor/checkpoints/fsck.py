@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from dcp_tutor.checkpoints.boxes import TooTangled, first_overlap, is_inside, volume
+from dcp_tutor.checkpoints.boxes import TooTangledError, first_overlap, is_inside, volume
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 from dcp_tutor.checkpoints.storage import File, stays_inside
 from dcp_tutor.checkpoints.torch_private import DATA_FILE, METADATA_FILE, RANK_METADATA_FILE
@@ -240,7 +240,7 @@ def _of_tensor(tensor: Tensor) -> Iterator[Finding]:
     for chunks in by_metadata.values():
         try:
             pair = first_overlap(chunks)
-        except TooTangled:
+        except TooTangledError:
             yield Finding(
                 "chunks-tangled", "its chunks overlap too much to compare each with each", fqn=fqn
             )
