@@ -20,6 +20,9 @@ from typing import Any
 # After the class of an object: EMPTY_TUPLE, then NEWOBJ MEMOIZE EMPTY_DICT MEMOIZE MARK.
 OBJECT = b"\x81\x94}\x94("
 
+# Stands in the memo for the state of an object that was read as a phrase; nobody asks for it.
+SPENT = object()
+
 _NUMBER = rb"(?:K.|M..|J....)"
 _MEMO = rb"(?:h.|j....)"
 _SIZE = rb"(?:%(n)s\x85|%(n)s%(n)s\x86|%(n)s%(n)s%(n)s\x87)\x94\x85\x94R\x94" % {b"n": _NUMBER}
@@ -149,7 +152,10 @@ class Idioms:
             return self._recalled[raw]
         except KeyError:
             index = raw[1] if raw[0] == 0x68 else int.from_bytes(raw[1:], "little")
-            value = self._recalled[raw] = self._memo[index]
+            value = self._memo[index]
+            if value is SPENT or type(value) is dict:
+                raise IndexError from None  # what can change is left to the machine
+            self._recalled[raw] = value
             return value
 
     def _number(self, raw: bytes) -> int:

@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from struct import unpack_from
 from typing import Any
 
-from dcp_tutor.checkpoints.idioms import OBJECT, Idioms
+from dcp_tutor.checkpoints.idioms import OBJECT, SPENT, Idioms
 
 _MAX_INT_BYTES = 8  # a tensor's sizes, offsets and byte counts are 64-bit numbers
 _CONTAINER_PER_BYTES = 6
@@ -145,6 +145,9 @@ def _run(
     globals_: dict[tuple[str, str], Global] = {}
     push, pop = stack.append, stack.pop
     budget = len(data) // _CONTAINER_PER_BYTES + _FREE_CONTAINERS
+    # Dicts that became the state of an object. Pickle copies them then, so whoever would take one
+    # from the memo could change it there without changing the object: no pickler writes that.
+    spent: set[int] = set()
     size_class: Global | None = None
     idioms = Idioms(data, memo, strings)
     position = 0
@@ -162,6 +165,8 @@ def _run(
             else:
                 value = memo[unpack_from("<I", data, position)[0]]
                 position += 4
+            if value is SPENT or (type(value) is dict and id(value) in spent):
+                raise _refused(position, "an object's state, wanted a second time")
             if value is size_class and (phrase := idioms.size(position)):
                 value, position = phrase
             push(value)
@@ -196,13 +201,13 @@ def _run(
         elif op == 0x29:  # EMPTY_TUPLE
             if data[position : position + 5] == OBJECT and type(stack[-1]) is Global:
                 made = stack[-1] = Object(stack[-1], ())
-                state: dict[Any, Any] = {}
-                memo += (made, state)
+                memo += (made, SPENT)
                 position += 5
                 if phrase := idioms.state(position):
                     made.state, position = phrase
                 else:
-                    push(state)
+                    push({})
+                    memo[-1] = stack[-1]
                     marks.append(len(stack))
             else:
                 push(())
@@ -228,6 +233,7 @@ def _run(
             if type(target) is not Object or target.state is not None:
                 raise _refused(position, "a state for what is no object, or a second state")
             target.state = state
+            spent.add(id(state))
         elif op == 0x8C:  # SHORT_BINUNICODE
             start = position + 1
             position = start + data[position]
