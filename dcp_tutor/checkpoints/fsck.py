@@ -304,7 +304,8 @@ def _of_file(
     overlap = False
     for entry, record in whole:
         fqn = entry.fqn
-        if record.byte_offset < end and not overlap:
+        again = fqn == last and record.byte_offset + record.byte_length == end  # one chunk, twice
+        if record.byte_offset < end and not overlap and not again:
             overlap = True
             message = (
                 f"its record and that of {last} share bytes of the file; one of them is not what "

@@ -91,9 +91,11 @@ class Folder:
 
     def _names(self) -> list[dict[str, object]]:
         try:
-            return list(self._fs.ls(self._root, detail=True))
+            infos = list(self._fs.ls(self._root, detail=True))
         except (OSError, ValueError):
             return []
+        # Asked for a file, fsspec lists the file itself.
+        return [info for info in infos if str(info["name"]).strip("/") != self._root.strip("/")]
 
     def files(self) -> dict[str, File]:
         """List the regular files that lie directly in the folder, by name, sorted."""

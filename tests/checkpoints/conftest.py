@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-import torch.distributed.checkpoint as dcp
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE))  # for checkpoint_making, under either of pytest's import modes
 
 
 @pytest.fixture(scope="session")
@@ -58,32 +56,6 @@ def memory_url() -> Iterator[str]:
 @pytest.fixture
 def simple(tmp_path: Path) -> Path:
     """A checkpoint of one process: a 4x6 tensor, a scalar, a number, a text."""
+    from checkpoint_making import grid, save
+
     return save(tmp_path / "simple", {"w": grid(), "s": torch.tensor(3), "n": 3, "t": "text"})
-
-
-def grid() -> torch.Tensor:
-    return torch.arange(24.0).reshape(4, 6)
-
-
-def save(path: Path, state: dict[str, Any], **options: Any) -> Path:
-    options.setdefault("sync_files", False)
-    dcp.save(state, storage_writer=dcp.FileSystemWriter(path, **options), no_dist=True)
-    return path
-
-
-def edit_metadata(path: Path, change: Callable[[Any], object], name: str = ".metadata") -> Path:
-    """Change a real metadata, as an object of torch's own classes, and write it back."""
-    file = path / name
-    before = file.stat()
-    metadata = pickle.loads(file.read_bytes())
-    changed = change(metadata)
-    file.write_bytes(pickle.dumps(metadata if changed is None else changed))
-    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    return path
-
-
-def keep_times(file: Path, change: Callable[[], object]) -> None:
-    """Damage a file without giving it away by its time."""
-    before = file.stat()
-    change()
-    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
