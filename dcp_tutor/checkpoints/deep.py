@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from dcp_tutor.checkpoints.machine import Global, Object, RefusedError, run
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 from dcp_tutor.checkpoints.storage import Window
-from dcp_tutor.checkpoints.torch_private import REBUILD, dtypes, storage_dtypes
+from dcp_tutor.checkpoints.torch_private import REBUILD, dtypes, open_archive, storage_dtypes
 from dcp_tutor.checkpoints.fsck import Finding
 from dcp_tutor.errors import CheckpointUnreadable
 
@@ -75,8 +75,10 @@ def _check(
     window = io.BufferedReader(Window(stream, record.byte_offset, record.byte_length), _READ_BYTES)
     try:
         pickled = _read_all(cast("BinaryIO", window), record.byte_length)
+        window.seek(0)
+        open_archive(window)
     except Exception as error:  # zipfile raises many kinds on damaged bytes; all mean the same
-        what = str(error) or type(error).__name__
+        what = (str(error) or type(error).__name__).split("\n")[0].split(". If you")[0][:200]
         message = f"{where} is damaged ({what}); a load fails or returns wrong values"
         yield Finding("record-damaged", message, name, fqn)
         return

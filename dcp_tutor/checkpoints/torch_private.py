@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import IO
 
 import torch
 
@@ -92,6 +93,20 @@ def storage_dtypes() -> dict[tuple[str, str], torch.dtype]:
         "ComplexFloatStorage": torch.complex64,
     }
     return {("torch", name): dtype for name, dtype in names.items()}
+
+
+def open_archive(stream: IO[bytes]) -> None:
+    """Let torch's own zip reader look at an archive and at each member's header.
+
+    It is stricter than Python's about the directory at the end. It loads no value.
+
+    Raises:
+        RuntimeError: `torch.load` would not open this archive.
+
+    """
+    reader = torch._C.PyTorchFileReader(stream)
+    for name in reader.get_all_records():
+        reader.get_record_offset(name)
 
 
 def rank_of(file: str) -> int | None:
