@@ -21,12 +21,12 @@ One file for each thing that must be known:
 
 from __future__ import annotations
 
-from dcp_tutor.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from dcp_tutor.checkpoints.changes import Change, Diff, diff
+from dcp_tutor.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from dcp_tutor.checkpoints.fsck import Finding, Verification, verify
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 from dcp_tutor.checkpoints.storage import File, Folder
 from dcp_tutor.checkpoints.tree import Node, tree_of
-from dcp_tutor.checkpoints.fsck import Finding, Verification, verify
 
 __all__ = [
     "Blob",

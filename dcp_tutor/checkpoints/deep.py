@@ -14,11 +14,11 @@ import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from dcp_tutor.checkpoints.fsck import Finding
 from dcp_tutor.checkpoints.machine import Global, Object, RefusedError, run
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 from dcp_tutor.checkpoints.storage import Window
 from dcp_tutor.checkpoints.torch_private import REBUILD, dtypes, open_archive, storage_dtypes
-from dcp_tutor.checkpoints.fsck import Finding
 from dcp_tutor.errors import CheckpointUnreadable
 
 if TYPE_CHECKING:

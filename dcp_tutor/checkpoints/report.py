@@ -52,8 +52,8 @@ from dcp_tutor.checkpoints.torch_private import rank_of
 if TYPE_CHECKING:
     import torch
 
-    from dcp_tutor.checkpoints.checkpoint import Checkpoint
     from dcp_tutor.checkpoints.changes import Change, Diff
+    from dcp_tutor.checkpoints.checkpoint import Checkpoint
     from dcp_tutor.checkpoints.fsck import Verification
 
 

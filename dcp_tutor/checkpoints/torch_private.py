@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import IO
+from typing import IO, Any
 
 import torch
 
@@ -104,7 +104,7 @@ def open_archive(stream: IO[bytes]) -> None:
         RuntimeError: `torch.load` would not open this archive.
 
     """
-    reader = torch._C.PyTorchFileReader(stream)
+    reader: Any = torch._C.PyTorchFileReader(stream)
     for name in reader.get_all_records():
         reader.get_record_offset(name)
 

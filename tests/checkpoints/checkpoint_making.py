@@ -38,3 +38,19 @@ def keep_times(file: Path, change: Callable[[], object]) -> None:
     before = file.stat()
     change()
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def spiral_boxes() -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """1,600 boxes in (2000, 2000): none overlap, and no plane passes between two groups of them."""
+    spiral: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    low, high = 0, 2000
+    while len(spiral) < 1600:
+        long = high - 1 - low
+        spiral += [
+            ((low, low), (1, long)),
+            ((low, high - 1), (long, 1)),
+            ((high - 1, low + 1), (1, long)),
+            ((low + 1, low), (long, 1)),
+        ]
+        low, high = low + 1, high - 1
+    return spiral

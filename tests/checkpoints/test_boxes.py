@@ -5,6 +5,7 @@ import time
 from itertools import product
 
 import pytest
+from checkpoint_making import spiral_boxes
 
 from dcp_tutor.checkpoints import Chunk
 from dcp_tutor.checkpoints.boxes import TooTangledError, first_overlap, is_inside, volume
@@ -60,17 +61,7 @@ def test_large_layouts_are_quick(rows: int) -> None:
 
 
 def test_hostile_layouts_end() -> None:
-    """Boxes in a spiral: none overlap, and no plane passes between any two groups of them."""
-    spiral = []
-    low, high = 0, 2000
-    while len(spiral) < 1600:
-        spiral += [
-            box((low, low), (1, high - 1 - low)),
-            box((low, high - 1), (high - 1 - low, 1)),
-            box((high - 1, low + 1), (1, high - 1 - low)),
-            box((low + 1, low), (high - 1 - low, 1)),
-        ]
-        low, high = low + 1, high - 1
+    spiral = [box(offsets, sizes) for offsets, sizes in spiral_boxes()]
     assert first_overlap(spiral[:400]) is None
     start = time.monotonic()
     with pytest.raises(TooTangledError):

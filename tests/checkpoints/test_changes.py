@@ -23,7 +23,12 @@ def test_nothing_changed(saves: Path) -> None:
 
 
 def test_keys_kinds_shapes_and_dtypes(tmp_path: Path) -> None:
-    one = {"gone": torch.ones(1), "kind": torch.ones(1), "shape": torch.ones(2), "dtype": torch.ones(2)}
+    one = {
+        "gone": torch.ones(1),
+        "kind": torch.ones(1),
+        "shape": torch.ones(2),
+        "dtype": torch.ones(2),
+    }
     other = {"new": 3, "kind": 1, "shape": torch.ones(3), "dtype": torch.ones(2).bfloat16()}
     found = of(tmp_path, one, other)
     assert (found.only_a, found.only_b, found.same) == (("gone",), ("new",), False)

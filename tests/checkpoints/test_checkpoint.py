@@ -16,10 +16,11 @@ from torch.distributed.checkpoint.metadata import Metadata
 from dcp_tutor.checkpoints import Blob, Chunk, Tensor, open_checkpoint
 from dcp_tutor.errors import CheckpointUnreadable, UsageError
 
-NAMED = (
-    "fsdp like_torchtitan like_lightning like_accelerate strided shapes nested file_per_item "
-    "threads unflattened cached_0 cached_1 cached_2 async rank_local fsdp_later"
-).split()
+NAMED = [
+    *("fsdp", "like_torchtitan", "like_lightning", "like_accelerate", "strided", "shapes"),
+    *("nested", "file_per_item", "threads", "unflattened", "cached_0", "cached_1", "cached_2"),
+    *("async", "rank_local", "fsdp_later"),
+]
 
 
 def same(one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -82,7 +83,9 @@ def test_totals(saves: Path) -> None:
     model = [t for fqn, t in checkpoint.tensors.items() if fqn.startswith("app.model.")]
     assert sum(t.tensor_bytes for t in model) == 4 * (8 * 16 + 16 + 16 * 8 + 8)
     sizes = {name: file.size_bytes for name, file in checkpoint.files.items()}
-    assert checkpoint.bytes_by_file() == {f"__{r}_0.distcp": sizes[f"__{r}_0.distcp"] for r in range(4)}
+    assert checkpoint.bytes_by_file() == {
+        f"__{r}_0.distcp": sizes[f"__{r}_0.distcp"] for r in range(4)
+    }
     assert checkpoint.stored_bytes == sum(checkpoint.bytes_by_file().values())
     assert checkpoint.saved_to == str(saves / "fsdp")
     assert checkpoint.version == "1.0.0"
@@ -126,8 +129,10 @@ def test_slices_read_only_the_chunks_they_need(saves: Path, copy_of) -> None:  #
 
 @pytest.mark.parametrize(
     "index",
-    [0, -1, slice(1, 3), slice(None, None, 2), (slice(1, 4), 2), (..., slice(0, 6, 4)), (3, 5)]
-    + [(slice(2, 2),), (), ..., (slice(3, 1), 0), (slice(-2, None), ..., -1)],
+    [
+        *(0, -1, slice(1, 3), slice(None, None, 2), (slice(1, 4), 2), (..., slice(0, 6, 4))),
+        *((3, 5), (slice(2, 2),), (), ..., (slice(3, 1), 0), (slice(-2, None), ..., -1)),
+    ],
 )
 def test_slices(simple: Path, index: object) -> None:
     tensor = open_checkpoint(simple)["w"]

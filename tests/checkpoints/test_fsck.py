@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
-from checkpoint_making import edit_metadata, grid, keep_times, save
+from checkpoint_making import edit_metadata, keep_times, save, spiral_boxes
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex
 
 from dcp_tutor.checkpoints import Verification, open_checkpoint
 from dcp_tutor.checkpoints.fsck import CODES
+from dcp_tutor.errors import CheckpointUnreadable
 
 CopyOf = Callable[[str], Path]
 RANK_1 = "__1_0.distcp"
@@ -172,8 +173,10 @@ METADATA_DAMAGE: dict[str, tuple[Callable[[Any], object], set[str]]] = {
     "range before the file": (lambda md: setattr(place(md), "offset", -8), {"range-impossible"}),
     "range too short": (lambda md: setattr(place(md), "length", 20), {"chunk-too-short"}),
     "ranges overlap": (
-        lambda md: setattr(place(md, "more"), "offset", place(md).offset + 1)
-        or setattr(place(md, "more"), "relative_path", place(md).relative_path),
+        lambda md: (
+            setattr(place(md, "more"), "offset", place(md).offset + 1)
+            or setattr(place(md, "more"), "relative_path", place(md).relative_path)
+        ),
         {"ranges-overlap"},
     ),
     "path leaves": (
@@ -245,6 +248,25 @@ def test_unknown_classes_fail_nothing(simple: Path) -> None:
     assert "torch.nn.modules.linear.Identity" in found.findings[0].message
 
 
+class Own:
+    """A class that only this test knows."""
+
+
+def test_entries_of_unknown_classes_are_told(simple: Path) -> None:
+    edit_metadata(simple, lambda md: md.state_dict_metadata.update(n=Own()))
+    found = {(f.code, f.fqn) for f in check(simple)}
+    assert found == {("class-unknown", None), ("entry-skipped", "n")}
+    assert check(simple).sound
+
+
+def test_layouts_that_no_sharding_makes_end(simple: Path) -> None:
+    def change(md: Any) -> None:
+        w(md).size = torch.Size((2000, 2000))
+        w(md).chunks = [chunk(*both) for both in spiral_boxes()]
+
+    assert "chunks-tangled" in codes(edit_metadata(simple, change))
+
+
 def test_transforms_are_told_as_not_checked(simple: Path) -> None:
     edit_metadata(simple, lambda md: setattr(place(md), "transform_descriptors", ["stream.zstd/1"]))
     assert codes(simple) == set()
@@ -256,12 +278,32 @@ def test_a_verification_has_no_truth(simple: Path) -> None:
         bool(check(simple))
 
 
-def test_a_gap_is_silent_in_torch(tmp_path: Path) -> None:
-    """Why chunks-gap is an error: torch loads what is there and says nothing."""
-    path = save(tmp_path / "c", {"w": grid()})
-    edit_metadata(path, lambda md: setattr(w(md).chunks[0], "sizes", torch.Size((3, 6))))
-    assert "chunks-gap" in codes(path)
-    with pytest.raises(BaseException):  # noqa: B017, PT011 - the record is larger than the chunk
-        target = {"w": torch.full((4, 6), -1.0)}
-        dcp.load(target, checkpoint_id=path, no_dist=True)
-        assert (target["w"] >= 0).all()
+def test_a_gap_is_silent_in_torch(copy_of: CopyOf) -> None:
+    """Why chunks-gap is an error: torch loads what is there and says nothing of the rest."""
+    path = edit_metadata(copy_of("threads"), drop_chunk)
+    target = {"w": torch.full((16, 4), -1.0)}
+    dcp.load(target, checkpoint_id=path, no_dist=True)
+    left = (target["w"] == -1.0).all(dim=1)
+    assert left.sum() == 4
+    with pytest.raises(
+        CheckpointUnreadable, match="16 of the elements wanted of w are in no chunk"
+    ):
+        open_checkpoint(path)["w"].read()
+
+
+def test_a_path_that_leaves_is_followed_by_torch(copy_of: CopyOf, tmp_path: Path) -> None:
+    """Why path-escapes is an error, and why the kit does not touch that file."""
+    other = save(tmp_path / "other", {"w": torch.full((16, 4), 7.0)})
+    path = copy_of("threads")
+
+    def change(md: Any) -> None:
+        w(md).chunks = [chunk((0, 0), (16, 4))]
+        place(md).relative_path = f"../{other.name}/__0_0.distcp"
+        place(md).offset, place(md).length = 0, (other / "__0_0.distcp").stat().st_size
+
+    edit_metadata(path, change)
+    target = {"w": torch.zeros(16, 4)}
+    dcp.load(target, checkpoint_id=path, no_dist=True)
+    assert (target["w"] == 7.0).all()
+    with pytest.raises(CheckpointUnreadable):
+        open_checkpoint(path)["w"].read()

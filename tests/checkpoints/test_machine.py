@@ -169,7 +169,10 @@ def shown(value: Any, depth: int = 0) -> Any:
     if depth > 30:
         return "deep"
     if isinstance(value, Object):
-        return ("object", *(shown(part, depth + 1) for part in (value.cls, value.args, value.state)))
+        return (
+            "object",
+            *(shown(part, depth + 1) for part in (value.cls, value.args, value.state)),
+        )
     if isinstance(value, dict):
         return ("dict", [(shown(k, depth + 1), shown(v, depth + 1)) for k, v in value.items()])
     if isinstance(value, list | tuple):

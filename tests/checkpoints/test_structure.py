@@ -88,7 +88,9 @@ def test_wrong_insides_are_refused(simple: Path, name: str) -> None:
 
 
 def test_paths_that_another_system_wrote(simple: Path) -> None:
-    edit_metadata(simple, lambda md: setattr(md.storage_meta, "checkpoint_id", PurePosixPath("/a/b")))
+    edit_metadata(
+        simple, lambda md: setattr(md.storage_meta, "checkpoint_id", PurePosixPath("/a/b"))
+    )
     assert open_checkpoint(simple).saved_to == "/a/b"
 
 
