@@ -54,7 +54,7 @@ def make(folder: Path, num_ranks: int, num_tensors: int) -> Path:
 
 
 def plan(rank: int, num_ranks: int, fqns: list[str]) -> SavePlan:
-    """What one rank plans: its eight rows of each tensor."""
+    """Plan as one rank does: its eight rows of each tensor."""
     offsets, sizes = torch.Size([rank * 8, 0]), torch.Size([8, 8192])
     data = TensorWriteData(
         chunk=ChunkStorageMetadata(offsets, sizes),
@@ -69,7 +69,7 @@ def plan(rank: int, num_ranks: int, fqns: list[str]) -> SavePlan:
 
 
 def written(rank: int, plan: SavePlan) -> list[WriteResult]:
-    """What one rank reports: a record for each item, one behind the other in its file."""
+    """Report as one rank does: a record for each item, one behind the other in its file."""
     return [
         WriteResult(
             item.index,

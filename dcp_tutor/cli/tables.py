@@ -16,6 +16,7 @@ _MOST_LINES = 40
 _MOST_CHUNKS = 8
 _MOST_FILES = 16
 _MOST_FINDINGS = 30
+_JSON = "--json shows them"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -87,6 +88,7 @@ def _tree(root: Node, everything: bool) -> str:
     for level, node in shown if everything else shown[:_MOST_LINES]:
         name = "  " * level + _plain(node.name)
         entry = node.entry
+        size = bytes_text(node.tensor_bytes if node.num_tensors else node.stored_bytes)
         if isinstance(entry, Tensor):
             shape = "x".join(map(str, entry.shape)) or "scalar"
             chunks = f"{len(entry.chunks):,}"
@@ -95,9 +97,9 @@ def _tree(root: Node, everything: bool) -> str:
             cells = ("object", "", "", bytes_text(node.stored_bytes))
         elif level == depth:
             folded = f"... {node.num_tensors + node.num_blobs:,} keys"
-            cells = (folded, "", "", bytes_text(node.tensor_bytes))
+            cells = (folded, "", "", size)
         else:
-            cells = ("", "", "", bytes_text(node.tensor_bytes))
+            cells = ("", "", "", size)
         rows.append((name, *cells))
     text = _table(rows, right=(3, 4))
     left = len(shown) - _MOST_LINES
@@ -175,10 +177,10 @@ def diff_text(difference: Diff, a: str, b: str) -> str:
         f"{_plain(a)} -> {_plain(b)}: {verdict} ({difference.num_same:,} keys alike; {compared})"
     ]
     for mark, keys in (("-", difference.only_a), ("+", difference.only_b)):
-        lines += _fold([f"  {mark} {_plain(fqn)}" for fqn in keys], False)
+        lines += _fold([f"  {mark} {_plain(fqn)}" for fqn in keys], False, where=_JSON)
     rows = [(f"  ~ {_plain(change.fqn)}", _changed(change)) for change in difference.changes]
     if rows:
-        lines += _fold(_table(rows, right=()).split("\n"), False)
+        lines += _fold(_table(rows, right=()).split("\n"), False, where=_JSON)
     return "\n".join(lines)
 
 
@@ -205,10 +207,12 @@ def _changed(change: Change) -> str:
     return "; ".join(parts)
 
 
-def _fold(lines: list[str], everything: bool, most: int = _MOST_LINES) -> list[str]:
+def _fold(
+    lines: list[str], everything: bool, most: int = _MOST_LINES, where: str = "--all shows them"
+) -> list[str]:
     if everything or len(lines) <= most:
         return lines
-    return [*lines[:most], f"  ... {len(lines) - most:,} more (--json or --all)"]
+    return [*lines[:most], f"  ... {len(lines) - most:,} more ({where})"]
 
 
 def _table(rows: Sequence[Sequence[str]], *, right: tuple[int, ...]) -> str:

@@ -34,11 +34,14 @@ EXTRA_MEMORY = 512 * 2**20
 MOST_SECONDS = 2.0
 HEARD = ("import", "exec", "compile", "os.", "subprocess.", "socket.", "ctypes.", "pickle.")
 INTERESTING = [
-    b"\x80\x04", b"\x94", b"(", b")", b"}", b"]", b"t", b"R", b"b", b"u", b"e", b"s", b"a", b"0",
-    b"1", b"2", b"\x81", b"\x85", b"\x86", b"\x87", b"\x92", b"\x93", b"h\x00", b"h\x05", b"N",
-    b"r\x00\x00\x00\x08", b"\x8a\xff", b"\x8b\x00\x00\x00\x40", b"\x8d" + b"\x00" * 5 + b"\x10\x00\x00",
-    b"\x96" + b"\x00" * 4 + b"\x01\x00\x00\x00", b"cos\nsystem\n", b"\x8c\x05posix\x94\x8c\x06system\x94\x93",
-    b"\x8c\x08builtins\x94\x8c\x04eval\x94\x93\x8c\x011\x85R", b"cantigravity\nx\n", b".", b"\x8f", b"\x90",
+    *(bytes([op]) for op in b"\x94()}]tRbuesa012\x81\x85\x86\x87\x92\x93N.\x8f\x90"),
+    b"\x80\x04", b"h\x00", b"h\x05", b"r\x00\x00\x00\x08", b"\x8a\xff", b"\x8b\x00\x00\x00\x40",
+    b"\x8d" + b"\x00" * 5 + b"\x10\x00\x00",
+    b"\x96" + b"\x00" * 4 + b"\x01\x00\x00\x00",
+    b"cos\nsystem\n",
+    b"cantigravity\nx\n",
+    b"\x8c\x05posix\x94\x8c\x06system\x94\x93",
+    b"\x8c\x08builtins\x94\x8c\x04eval\x94\x93\x8c\x011\x85R",
 ]  # fmt: skip
 
 
