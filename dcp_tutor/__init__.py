@@ -1,3 +1,93 @@
-"""dcp-tutor: learn PyTorch Distributed Checkpoint with real ranks on your own machine."""
+"""dcp-tutor: learn PyTorch Distributed Checkpoint with real ranks on your own machine.
+
+The house, and who may import whom (a room imports from rooms above it, never below):
+
+| room | what lives there |
+|---|---|
+| `errors` | every exception raised on purpose, drawn as a tree |
+| `wire` | the files and values that cross between notebook and ranks |
+| `rank` | what runs inside a rank; programs may import `span` from it |
+| `launching` | torchrun from a notebook, cold and warm; `launch`, `Run` |
+| `views` | what is shown: the settled log of a launch, folders |
+| `lesson` | first and last cell of a lesson: parameters, device, clean-up |
+| `checkup` | the doctor: does this machine run the lessons? |
+| `magic`, `cli` | the front doors |
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from dcp_tutor.checkup.doctor import doctor
+    from dcp_tutor.errors import (
+        DidNotFail,
+        LauncherLost,
+        LaunchFailed,
+        LaunchInterrupted,
+        RankFailed,
+        RankTimeout,
+        TutorError,
+        UsageError,
+    )
+    from dcp_tutor.launching.folders import keep_run_folder, remove_run_folder, run_folder
+    from dcp_tutor.launching.launch import launch
+    from dcp_tutor.launching.run import RankRun, Run
+    from dcp_tutor.lesson import begin, end
+
+# Loaded at first use: a rank imports this package too, and needs none of it.
+_HOMES = {
+    "DidNotFail": "errors",
+    "LaunchFailed": "errors",
+    "LaunchInterrupted": "errors",
+    "LauncherLost": "errors",
+    "RankFailed": "errors",
+    "RankRun": "launching.run",
+    "RankTimeout": "errors",
+    "Run": "launching.run",
+    "TutorError": "errors",
+    "UsageError": "errors",
+    "begin": "lesson",
+    "doctor": "checkup.doctor",
+    "end": "lesson",
+    "keep_run_folder": "launching.folders",
+    "launch": "launching.launch",
+    "remove_run_folder": "launching.folders",
+    "run_folder": "launching.folders",
+}
+
+__all__ = [
+    "DidNotFail",
+    "LaunchFailed",
+    "LaunchInterrupted",
+    "LauncherLost",
+    "RankFailed",
+    "RankRun",
+    "RankTimeout",
+    "Run",
+    "TutorError",
+    "UsageError",
+    "begin",
+    "doctor",
+    "end",
+    "keep_run_folder",
+    "launch",
+    "remove_run_folder",
+    "run_folder",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Add `%%torchrun` and `%%module` to a notebook: `%load_ext dcp_tutor`."""
+    from dcp_tutor.magic import load
+
+    load(shell)

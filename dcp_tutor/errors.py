@@ -8,6 +8,9 @@ TutorError
 │   ├── LauncherLost     torchrun's agent itself went away
 │   └── DidNotFail       `--expect-failure`, and every rank ended well
 └── CheckpointUnreadable this folder cannot be read as a checkpoint
+
+KeyboardInterrupt
+└── LaunchInterrupted        the notebook was interrupted; all ranks are ended
 """
 
 from __future__ import annotations
@@ -18,13 +21,20 @@ if TYPE_CHECKING:
     from dcp_tutor.launching.run import Run
 
 
-class TutorError(Exception):
-    """Base of all errors that dcp_tutor raises on purpose."""
+class _SaysItself:
+    """An exception whose message is written for the learner and says all there is to know."""
 
     def _render_traceback_(self) -> list[str]:
-        # IPython shows these lines instead of a traceback through our own files:
-        # the message is written for the learner and says all there is to know.
+        # IPython shows these lines instead of a traceback through our own files.
         return [f"{type(self).__name__}: {self}"]
+
+
+class TutorError(_SaysItself, Exception):
+    """Base of all errors that dcp_tutor raises on purpose."""
+
+
+class LaunchInterrupted(_SaysItself, KeyboardInterrupt):
+    """The notebook was interrupted while ranks ran; all of them are ended."""
 
 
 class UsageError(TutorError, ValueError):
@@ -85,4 +95,4 @@ class DidNotFail(LaunchFailed):
 
 
 class CheckpointUnreadable(TutorError):
-    """This path cannot be read as a checkpoint; says what was found and what was refused."""
+    """A path that cannot be read as a checkpoint; says what was found and what was refused."""

@@ -15,16 +15,9 @@ from typing import Any, ParamSpec
 
 import click
 
-from dcp_tutor.checkpoints import diff as diff_checkpoints
-from dcp_tutor.checkpoints import open_checkpoint
-from dcp_tutor.checkpoints.report import (
-    checkpoint_form,
-    diff_form,
-    error_form,
-    verification_form,
-)
-from dcp_tutor.cli.tables import diff_text, inspect_text, verify_text
 from dcp_tutor.errors import TutorError
+
+# The room of checkpoints imports torch, so it is imported inside the commands: `--help` is quick.
 
 P = ParamSpec("P")
 
@@ -63,6 +56,8 @@ def _ends_well(command: Callable[P, int]) -> Callable[P, None]:
 
 def _say(message: str, as_json: bool) -> int:
     if as_json:
+        from dcp_tutor.checkpoints.report import error_form
+
         _print_json(error_form(message))
     else:
         click.echo(f"dcp-tutor: {message}", err=True)
@@ -83,6 +78,10 @@ def _print_json(form: dict[str, Any]) -> None:
 @_ends_well
 def inspect(path: str, everything: bool, key: str | None, rank: int | None, as_json: bool) -> int:
     """Show what the checkpoint at PATH holds: keys, shapes, chunks, files, totals."""
+    from dcp_tutor.checkpoints import open_checkpoint
+    from dcp_tutor.checkpoints.report import checkpoint_form
+    from dcp_tutor.cli.tables import inspect_text
+
     checkpoint = open_checkpoint(path, rank=rank)
     if as_json:
         form = checkpoint_form(checkpoint)
@@ -110,6 +109,10 @@ def _below(fqns: list[str], key: str, url: str) -> list[str]:
 @_ends_well
 def verify(path: str, deep: bool, as_json: bool) -> int:
     """Check that the checkpoint at PATH can be loaded. Nothing in it is run."""
+    from dcp_tutor.checkpoints import open_checkpoint
+    from dcp_tutor.checkpoints.report import verification_form
+    from dcp_tutor.cli.tables import verify_text
+
     checkpoint = open_checkpoint(path)
     found = checkpoint.verify(deep=deep)
     if as_json:
@@ -127,7 +130,12 @@ def verify(path: str, deep: bool, as_json: bool) -> int:
 @_ends_well
 def diff(path_a: str, path_b: str, values: bool, as_json: bool) -> int:
     """Show what changed from checkpoint A to checkpoint B."""
-    difference = diff_checkpoints(open_checkpoint(path_a), open_checkpoint(path_b), values=values)
+    from dcp_tutor import checkpoints
+    from dcp_tutor.checkpoints import open_checkpoint
+    from dcp_tutor.checkpoints.report import diff_form
+    from dcp_tutor.cli.tables import diff_text
+
+    difference = checkpoints.diff(open_checkpoint(path_a), open_checkpoint(path_b), values=values)
     if as_json:
         _print_json(diff_form(difference, path_a, path_b))
     else:

@@ -151,9 +151,7 @@ def test_hostile_names_do_not_reach_the_terminal(simple: Path) -> None:
 
 
 def test_our_own_mistakes_are_no_traceback(simple: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import dcp_tutor.cli.checkpoints as commands
-
-    monkeypatch.setattr(commands, "open_checkpoint", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("dcp_tutor.checkpoints.open_checkpoint", lambda *_, **__: 1 / 0)
     result = run("inspect", simple)
     assert result.exit_code == 2 and "unexpected ZeroDivisionError" in result.stderr
 

@@ -64,4 +64,4 @@ def test_help_does_not_import_torch() -> None:
     root = str(Path(dcp_tutor.__file__).parents[1])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stderr
-    assert "inspect" in done.stdout and "Show what a checkpoint holds." in done.stdout
+    assert "inspect" in done.stdout and "Show what the checkpoint" in done.stdout

@@ -1,0 +1,23 @@
+"""Starting real torchrun ranks from a notebook, cold or warm, and telling how it went.
+
+| file | what it owns |
+|---|---|
+| `launch` | `launch(...)`: one launch from the call to its `Run` |
+| `prepare` | what is checked and written before a rank starts |
+| `collect` | reading a launch's folder after its end |
+| `messages` | the words for a launch that did not end well |
+| `run` | `Run`, `RankRun`: what a launch leaves behind |
+| `command` | torchrun's command line: checked with torchrun's own parser |
+| `limits` | how many ranks, on which device |
+| `folders` | where things are written, and when they go away |
+| `agents` | handle on a running torchrun agent; starting one cold |
+| `warm` | the notebook's side of the warm server: starting, using, replacing it |
+| `server` | the warm server process: has torch imported, forks a supervisor for each launch |
+| `supervisor` | the process above each agent: stops it, and leaves nothing behind |
+| `forking` | the one seam: where torchrun's agent would start an interpreter, it forks |
+| `interrupts` | interrupts that come at a bad moment |
+| `failures` | which rank's failure came first, and how to say it |
+| `stacks` | where each rank was, from the stacks it dumped |
+
+Nothing is imported here: `server` and `supervisor` are processes of their own, and start lean.
+"""
