@@ -86,10 +86,10 @@ def sent(value: Any) -> Any:
 
 
 def seconds(function: Callable[[], object]) -> float:
-    """Time one call; what it returns is freed outside of it."""
-    start = time.perf_counter()
+    """Take the processor time of one call; what it returns is freed outside of it."""
+    start = time.process_time()
     result = function()
-    took = time.perf_counter() - start
+    took = time.process_time() - start
     del result
     return took
 
@@ -118,7 +118,7 @@ def main() -> int:
     ratio = min(ours) / min(theirs)
     print(
         f"{options.ranks} ranks x {options.tensors} tensors, {size / 1e6:.0f} MB: "
-        f"pickle.load {min(theirs):.2f} s, open_checkpoint {min(ours):.2f} s, "
+        f"pickle.load {min(theirs):.2f} s, open_checkpoint {min(ours):.2f} s of one core, "
         f"ratio {ratio:.2f} (at most {options.most})"
     )
     return 1 if ratio > options.most else 0

@@ -90,6 +90,7 @@ class Folder:
         return str(info.get("type", "other"))
 
     def _names(self) -> list[dict[str, object]]:
+        self._fs.invalidate_cache(self._root)  # object stores remember listings; a check must not
         try:
             infos = list(self._fs.ls(self._root, detail=True))
         except (OSError, ValueError):

@@ -121,12 +121,19 @@ def fsdp(job: Job) -> None:
     model, optim = trained(job, tensor_parallel=False)
     model_state, optim_state = get_state_dict(model, optim)
     job.save("fsdp", {"app": {"model": model_state, "optim": optim_state}, "step": 3})
-    # What others' trainers save, by the keys of their own code: torchtitan puts the model's keys
-    # at the root, Lightning and accelerate below a name.
+    # What others' trainers save, by the keys of their own code. torchtitan: the model's keys at
+    # the root, all else below names (its CheckpointManager).
     flat = {**model_state, "optimizer": optim_state, "train_state": {"step": torch.tensor(3)}}
     job.save("like_torchtitan", {**flat, "lr_scheduler": {"last_epoch": 3}, "dataloader": [1, 2]})
-    job.save("like_lightning", {"state_dict": model_state, "optimizer_0": optim_state})
-    job.save("like_accelerate", {"model": model_state}, planner=DefaultSavePlanner())
+    # Lightning: FSDPStrategy and ModelParallelStrategy, with the rest in meta.pt beside it.
+    job.save("like_lightning_fsdp", {"model": model_state, "optimizer_0": optim_state})
+    job.save("like_lightning_parallel", {"state_dict": model_state, "optimizer_0": optim_state})
+    if job.rank == 0:
+        for name in ("like_lightning_fsdp", "like_lightning_parallel"):
+            torch.save({"epoch": 1}, job.out / name / "meta.pt")
+    # accelerate: two checkpoints, pytorch_model_fsdp_0/ and optimizer_0/ (utils/fsdp_utils.py).
+    job.save("like_accelerate_model", {"model": model_state}, planner=DefaultSavePlanner())
+    job.save("like_accelerate_optim", {"optimizer": optim_state}, planner=DefaultSavePlanner())
 
 
 def two_dimensional(job: Job) -> None:

@@ -17,7 +17,8 @@ from dcp_tutor.checkpoints import Blob, Chunk, Tensor, open_checkpoint
 from dcp_tutor.errors import CheckpointUnreadable, UsageError
 
 NAMED = [
-    *("fsdp", "like_torchtitan", "like_lightning", "like_accelerate", "strided", "shapes"),
+    *("fsdp", "strided", "shapes", "like_torchtitan", "like_lightning_fsdp"),
+    *("like_lightning_parallel", "like_accelerate_model", "like_accelerate_optim"),
     *("nested", "file_per_item", "threads", "unflattened", "cached_0", "cached_1", "cached_2"),
     *("async", "rank_local", "fsdp_later"),
 ]
@@ -163,6 +164,20 @@ def test_fsspec(memory_url: str) -> None:
     assert checkpoint.verify(deep=True).findings == ()
     with pytest.raises(CheckpointUnreadable, match="nothing at this path"):
         open_checkpoint(f"{memory_url}/nowhere")
+
+
+def test_pipes_are_not_opened(simple: Path) -> None:
+    # Opening a pipe that nobody writes to would wait for ever.
+    (simple / "__0_0.distcp").unlink()
+    os.mkfifo(simple / "__0_0.distcp")
+    checkpoint = open_checkpoint(simple)
+    assert [f.code for f in checkpoint.verify(deep=True)] == ["file-missing"]
+    with pytest.raises(CheckpointUnreadable, match="is missing"):
+        checkpoint["w"].read()
+    (simple / ".metadata").unlink()
+    os.mkfifo(simple / ".metadata")
+    with pytest.raises(CheckpointUnreadable):
+        open_checkpoint(simple)
 
 
 class Private:
