@@ -15,6 +15,9 @@ from dcp_tutor.errors import TutorError
 # command → the file that defines it under that name
 _COMMANDS: dict[str, str] = {
     "doctor": "doctor",
+    "inspect": "checkpoints",
+    "verify": "checkpoints",
+    "diff": "checkpoints",
 }
 
 
