@@ -10,7 +10,10 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `launching` | torchrun from a notebook, cold and warm; `launch`, `Run` |
 | `views` | what is shown: the settled log of a launch, folders |
 | `kit` | the lessons as a whole: running them, their web pages, their committed outputs |
-| `magic`, `cli`, `doctor` | the front doors |
+| `lesson` | first and last cell of a lesson: parameters, device, clean-up |
+| `checkup` | the doctor: does this machine run the lessons? |
+| `exercises` | their blanks, solutions, and the checks that decide from what ranks did |
+| `magic`, `cli` | the front doors |
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from dcp_tutor.checkup.doctor import doctor
     from dcp_tutor.errors import (
         DidNotFail,
         LauncherLost,
@@ -31,10 +35,12 @@ if TYPE_CHECKING:
         TutorError,
         UsageError,
     )
+    from dcp_tutor.exercises.judging import check
     from dcp_tutor.kit.records import read_records, record
     from dcp_tutor.launching.folders import keep_run_folder, remove_run_folder, run_folder
     from dcp_tutor.launching.launch import launch
     from dcp_tutor.launching.run import RankRun, Run
+    from dcp_tutor.lesson import begin, end
 
 # Loaded at first use: a rank imports this package too, and needs none of it.
 _HOMES = {
@@ -48,6 +54,10 @@ _HOMES = {
     "Run": "launching.run",
     "TutorError": "errors",
     "UsageError": "errors",
+    "begin": "lesson",
+    "check": "exercises.judging",
+    "doctor": "checkup.doctor",
+    "end": "lesson",
     "keep_run_folder": "launching.folders",
     "launch": "launching.launch",
     "read_records": "kit.records",
@@ -67,6 +77,10 @@ __all__ = [
     "Run",
     "TutorError",
     "UsageError",
+    "begin",
+    "check",
+    "doctor",
+    "end",
     "keep_run_folder",
     "launch",
     "read_records",

@@ -95,4 +95,4 @@ class DidNotFail(LaunchFailed):
 
 
 class CheckpointUnreadable(TutorError):
-    """This path cannot be read as a checkpoint; says what was found and what was refused."""
+    """A path that cannot be read as a checkpoint; says what was found and what was refused."""

@@ -16,6 +16,10 @@ from dcp_tutor.errors import TutorError
 _COMMANDS: dict[str, str] = {
     "run": "run",
     "outputs": "outputs",
+    "doctor": "doctor",
+    "inspect": "checkpoints",
+    "verify": "checkpoints",
+    "diff": "checkpoints",
 }
 
 

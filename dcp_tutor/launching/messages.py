@@ -56,7 +56,7 @@ def rank_timeout(run: Run, program: Path, seconds: float) -> RankTimeout:
     message = [
         f"the launch was ended after {seconds:g} s, its timeout. At that moment:",
         *lines,
-        "A rank that waits in a collective waits for ranks that never call it, or call another "
+        "A rank that waits in a collective waits for ranks that never call it, or call another\n"
         "one: compare the lines. If the program is only slow, give it longer: --timeout "
         f"{seconds * 4:g}.",
         _where(run),

@@ -106,6 +106,7 @@ class Run:
     Attributes:
         name: as given by `--name`, or `program`.
         command: the torchrun line; it works in a terminal while `folder` exists.
+        program: the file that the ranks ran; `launch` takes it again.
         folder: all files of this launch: program, logs, reports.
         ok: torchrun and every rank ended well.
         status: torchrun's exit status, negative for a signal; None if it was lost.
@@ -124,6 +125,7 @@ class Run:
 
     name: str
     command: str
+    program: Path
     folder: Path
     ok: bool
     status: int | None

@@ -50,6 +50,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,
+                env=_environment(),
                 cwd="/",  # a file of the user's called `types.py` is not for us to import
                 start_new_session=True,
             )
@@ -131,26 +132,28 @@ def start_server() -> None:
             _current()
 
 
-def start_warm(request: Request) -> Agent:
-    """Start a torchrun agent in a fork of the warm server, starting that first if need be.
+def ready_server() -> Server:
+    """Return the server when it can launch, starting it first if need be.
 
     Raises:
         WarmUnavailable: it cannot be had, also not anew.
 
     """
     global _given_up
+    why_not = unavailable()
+    if why_not is not None:
+        raise WarmUnavailable(why_not)
     with _lock:
-        for last_try in (False, True):
-            server = _current()
-            try:
-                server.wait_until_ready()
-                return server.start_agent(request)
-            except WarmUnavailable as error:
-                _forget()
-                if last_try:
-                    _given_up = str(error)
-                    raise
-    raise AssertionError("unreachable")
+        try:
+            return _wait_for_current()
+        except WarmUnavailable:
+            _forget()  # once more: it may have been killed
+        try:
+            return _wait_for_current()
+        except WarmUnavailable as error:
+            _forget()
+            _given_up = f"the warm server does not start: {error}"
+            raise WarmUnavailable(_given_up) from None
 
 
 def server_pid() -> int | None:
@@ -164,6 +167,12 @@ def stop_server() -> None:
     with _lock:
         _forget()
         _given_up = None
+
+
+def _wait_for_current() -> Server:
+    server = _current()
+    server.wait_until_ready()
+    return server
 
 
 def _current() -> Server:
@@ -200,12 +209,28 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def _environment() -> dict[str, str]:
+    """Return the environment of the server; each launch has its own."""
+    environment = {**os.environ, "PYTHONPATH": _python_path()}
+    if not environment["PYTHONPATH"]:
+        del environment["PYTHONPATH"]  # an empty one means the working directory
+    # Without it torch says how many threads it takes by itself.
+    environment.pop("OMP_NUM_THREADS", None)
+    return environment
+
+
+def _python_path() -> str:
+    """Return PYTHONPATH as seen from here: the server has another working directory."""
+    text = os.environ.get("PYTHONPATH")
+    return os.pathsep.join(map(os.path.abspath, text.split(os.pathsep))) if text else ""
+
+
 def _fingerprint() -> str:
     """Return what must be equal for a running server to serve this launch.
 
     The interpreter, the package's own code, and the variables that are read at import.
     """
-    parts = [sys.executable]
+    parts = [sys.executable, _python_path()]
     package = Path(__file__).parents[1]
     for room in ("launching", "rank", "wire"):  # what the server and its forks have imported
         for path in sorted((package / room).glob("*.py")):

@@ -1,0 +1,48 @@
+"""The checkpoint as an object: open, inspect, verify and diff any DCP checkpoint, safely.
+
+    checkpoint = open_checkpoint("runs/step-3")
+    checkpoint["app.model.net1.weight"].chunks[0].file  # '__0_0.distcp'
+
+One file for each thing that must be known:
+    machine, idioms   a pickle as inert data; nothing is imported or called
+    structure         that data, checked field by field, as the kit's nouns
+    nouns             Chunk, Tensor, Blob
+    storage           a folder's files and byte ranges, local or through fsspec
+    checkpoint        open_checkpoint, Checkpoint
+    unreadable        what a path is when it is no checkpoint
+    tree              the keys as a tree, with totals
+    read              a tensor or a slice of one
+    boxes             do chunks overlap, do they leave a gap
+    fsck, deep        verify: what a load would run into; checksums of every record
+    changes           diff: what changed between two checkpoints
+    report            the documented JSON forms
+    torch_private     every private name of torch that is relied on
+"""
+
+from __future__ import annotations
+
+from dcp_tutor.checkpoints.changes import Change, Diff, diff
+from dcp_tutor.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from dcp_tutor.checkpoints.fsck import Finding, Verification, verify
+from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
+from dcp_tutor.checkpoints.storage import File, Folder
+from dcp_tutor.checkpoints.tree import Node, tree_of
+
+__all__ = [
+    "Blob",
+    "Change",
+    "Checkpoint",
+    "Chunk",
+    "Diff",
+    "Entry",
+    "File",
+    "Finding",
+    "Folder",
+    "Node",
+    "Tensor",
+    "Verification",
+    "diff",
+    "open_checkpoint",
+    "tree_of",
+    "verify",
+]
