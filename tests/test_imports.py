@@ -31,7 +31,7 @@ FRONT_DOORS = {"magic", "cli", "lesson", "checkup", "exercises", "workshop", "no
 
 LAZILY = {
     # The forked rank runs what a cold one runs; the notebook itself never does.
-    ("launching/forking.py", "rank"),
+    ("launching/zygotes.py", "rank"),
 }
 """File and room: allowed, but inside a function only."""
 
@@ -112,7 +112,7 @@ def test_imports_go_one_way(path: str) -> None:
         ("rank/__init__.py", "from ..views.log import settled"),
         ("launching/launch.py", "from dcp_tutor.views.panel import Panel"),
         ("launching/run.py", "from dcp_tutor.rank import span"),
-        ("launching/forking.py", "from dcp_tutor.rank.__main__ import main"),
+        ("launching/zygotes.py", "from dcp_tutor.rank.__main__ import main"),
         ("launching/server.py", "class A:\n    def f(self):\n        from dcp_tutor import rank"),
         ("views/log.py", "import dcp_tutor.magic"),
         ("views/log.py", "if TYPE_CHECKING:\n    pass\nelse:\n    import dcp_tutor.cli"),
@@ -127,7 +127,7 @@ def test_the_check_can_fail(path: str, source: str) -> None:
     ("path", "source"),
     [
         ("errors.py", "if TYPE_CHECKING:\n    from dcp_tutor.launching.run import Run"),
-        ("launching/forking.py", "def f():\n    from dcp_tutor.rank.__main__ import main"),
+        ("launching/zygotes.py", "def f():\n    from dcp_tutor.rank.__main__ import main"),
         ("rank/report.py", "from ..wire import Record"),
         ("rank/__init__.py", "from .spans import span"),
         ("magic.py", "from dcp_tutor.views.panel import Panel\nfrom dcp_tutor import launch"),

@@ -73,9 +73,10 @@ def main() -> None:
     with contextlib.suppress(OSError):
         control.sendall(b"r")
         _serve(control, notebook)
-    if not _lives(notebook):
-        from dcp_tutor.launching.folders import remove_orphan
+    from dcp_tutor.launching.folders import remove_orphan
+    from dcp_tutor.launching.supervisor import is_gone
 
+    if is_gone(notebook):
         remove_orphan(Path(sys.argv[3]))
 
 
@@ -123,16 +124,6 @@ def _fork_supervisor(channel: int, control: socket.socket) -> None:
         sys.excepthook(type(error), error, error.__traceback__)
     finally:
         os._exit(0)
-
-
-def _lives(process: int) -> bool:
-    """Say whether the process is there (a zombie's memory and files are gone: it is not)."""
-    import psutil
-
-    try:
-        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _reap() -> None:

@@ -137,7 +137,7 @@ def supervise(channel: socket.socket, start: Callable[[Request], NoReturn]) -> N
     if notebook_lives:
         moments["swept"] = time.monotonic()
         _send(channel, {"status": status, "moments": moments})
-    elif request.orphan_folder is not None:
+    elif request.orphan_folder is not None and is_gone(request.notebook):
         remove_orphan(Path(request.orphan_folder))
 
 
@@ -182,6 +182,24 @@ def sweep() -> None:
         if not alive:
             return
         time.sleep(0.005)
+
+
+def is_gone(process: int) -> bool:
+    """Say whether a process has ended, or is about to.
+
+    One that is killed closes its sockets a moment before it has ended. A zombie counts as gone:
+    its memory and files are.
+    """
+    give_up = time.monotonic() + GRACE_SECONDS
+    while True:
+        try:
+            if psutil.Process(process).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.01)
 
 
 def process_descriptor(process: int) -> int | None:

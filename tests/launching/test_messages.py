@@ -15,6 +15,7 @@ def make_run(folder: Path, *ranks: RankRun, status: int | None = 1) -> Run:
     return Run(
         name="save",
         command="torchrun",
+        program=Path("/nowhere/save.py"),
         folder=folder,
         ok=False,
         status=status,

@@ -21,6 +21,7 @@ def make_run(*ranks: RankRun, ok: bool = True) -> Run:
     return Run(
         name="save",
         command="torchrun",
+        program=Path("/nowhere/save.py"),
         folder=Path("/nowhere"),
         ok=ok,
         status=0,

@@ -37,7 +37,7 @@ def test_what_torchs_agent_asks_of_a_process() -> None:
     """`ForkedRank` has these, and no more of `Popen`."""
     from torch.distributed.elastic.multiprocessing import api
 
-    from dcp_tutor.launching.forking import ForkedRank
+    from dcp_tutor.launching.zygotes import ForkedRank
 
     source = inspect.getsource(api.SubprocessContext)
     used = {

@@ -37,7 +37,7 @@ def test_one_server_serves_all_launches() -> None:
     assert len(servers) == 1
     process = psutil.Process(servers.pop())
     assert process.num_threads() == 1  # or a fork could inherit a lock that nobody will release
-    assert process.children() == []
+    wait_for(lambda: process.children() == [], "the last supervisor reaped")
     run, _ = launch_here("import os; x = [os.getpid(), os.getppid()]")
     assert process.pid not in run.outputs["x"][0]
 
