@@ -11,7 +11,8 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `views` | what is shown: the settled log of a launch, folders |
 | `lesson` | first and last cell of a lesson: parameters, device, clean-up |
 | `exercises` | their blanks, solutions, and the checks that decide from what ranks did |
-| `magic`, `cli`, `doctor` | the front doors |
+| `checkup` | the doctor: does this machine run the lessons? |
+| `magic`, `cli` | the front doors |
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from dcp_tutor.checkup.doctor import doctor
     from dcp_tutor.errors import (
         DidNotFail,
         LauncherLost,
@@ -52,6 +54,7 @@ _HOMES = {
     "UsageError": "errors",
     "begin": "lesson",
     "check": "exercises.judging",
+    "doctor": "checkup.doctor",
     "end": "lesson",
     "keep_run_folder": "launching.folders",
     "launch": "launching.launch",
@@ -72,6 +75,7 @@ __all__ = [
     "UsageError",
     "begin",
     "check",
+    "doctor",
     "end",
     "keep_run_folder",
     "launch",

@@ -13,7 +13,9 @@ import click
 from dcp_tutor.errors import TutorError
 
 # command → the file that defines it under that name
-_COMMANDS: dict[str, str] = {}
+_COMMANDS: dict[str, str] = {
+    "doctor": "doctor",
+}
 
 
 class _LazyGroup(click.Group):

@@ -19,6 +19,8 @@ class Agent:
         status: exit status of torchrun, negative for a signal; None while it runs, and for ever
             if the supervisor went away without a word.
         ended: no process of this launch is left.
+        warm: it was forked from the warm server.
+        moments: monotonic times at which torchrun had ended, and all that it left had too.
 
     """
 
@@ -27,6 +29,8 @@ class Agent:
     ) -> None:
         self.status: int | None = None
         self.ended = False
+        self.warm = process is None
+        self.moments: dict[str, float] = {}
         self._channel = channel
         self._lines = Lines(channel)
         self._process = process
@@ -41,6 +45,7 @@ class Agent:
             for message in messages or ():
                 # Its end is near, not here: the channel closes when the supervisor has ended.
                 self.status = message.get("status", self.status)
+                self.moments = message.get("moments", self.moments)
         return self.ended
 
     def terminate(self) -> None:

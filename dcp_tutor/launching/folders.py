@@ -20,6 +20,8 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -30,6 +32,7 @@ _PREFIX = "dcp-tutor-"
 _OWNER = ".owner"
 _KEEP = ".keep"
 _folder: Path | None = None
+_scratch: Path | None = None
 _launches = itertools.count(1)
 
 
@@ -69,15 +72,64 @@ def remove_orphan(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """Run folders of notebooks that have ended.
+
+    Attributes:
+        removed: of notebooks that were killed; they are gone now.
+        kept: to be kept, as was asked.
+        stuck: cannot be removed.
+
+    """
+
+    removed: tuple[Path, ...] = ()
+    kept: tuple[Path, ...] = ()
+    stuck: tuple[Path, ...] = ()
+
+
+def left_behind() -> LeftBehind:
+    """Clear away the run folders of notebooks that were killed, and say what there was."""
+    folders = list(_forsaken(_root()))
+    kept = tuple(folder for folder in folders if (folder / _KEEP).exists())
+    for folder in folders:
+        remove_orphan(folder)
+    stuck = tuple(folder for folder in folders if folder.exists() and folder not in kept)
+    removed = tuple(folder for folder in folders if not folder.exists())
+    return LeftBehind(removed, kept, stuck)
+
+
 def new_launch_folder(name: str) -> Path:
     """Make the folder of the next launch: `03-save`."""
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "program"
-    folder = run_folder() / f"{next(_launches):02d}-{plain[:60]}"
+    folder = (_scratch or run_folder()) / f"{next(_launches):02d}-{plain[:60]}"
     try:
         folder.mkdir()
     except OSError as error:
         raise _unwritable(folder.parent, error) from None
     return folder
+
+
+@contextlib.contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """Let launches in this block leave no trace: neither folders nor numbers of the notebook's.
+
+    After an error the folder stays, with the logs that tell of it.
+
+    Example:
+        >>> with scratch("doctor") as folder:  # doctest: +SKIP
+        ...     launch("print('hello')", nproc_per_node=2)
+
+    """
+    global _scratch, _launches
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=run_folder()))
+    before = _scratch, _launches
+    _scratch, _launches = folder, itertools.count(1)
+    try:
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        _scratch, _launches = before
 
 
 def modules_folder() -> Path:
@@ -95,7 +147,7 @@ def copy_modules(launch_folder: Path) -> None:
 
 def _make() -> Path:
     """Make the run folder, and clear away those of notebooks that ended without a word."""
-    root = Path(os.environ.get("DCP_TUTOR_RUNS") or tempfile.gettempdir()).resolve()
+    root = _root()
     try:
         root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
@@ -115,13 +167,23 @@ def _at_exit(owner: int) -> None:
         remove_run_folder()
 
 
+def _root() -> Path:
+    return Path(os.environ.get("DCP_TUTOR_RUNS") or tempfile.gettempdir()).resolve()
+
+
 def _remove_forsaken(root: Path) -> None:
     """Remove run folders whose process is gone: it was killed with no launch of ours alive."""
-    for folder in root.glob(f"{_PREFIX}*"):
+    for folder in _forsaken(root):
+        remove_orphan(folder)
+
+
+def _forsaken(root: Path) -> Iterator[Path]:
+    """Find this user's run folders whose process is gone, also those that are to be kept."""
+    for folder in sorted(root.glob(f"{_PREFIX}*")):
         with contextlib.suppress(OSError, ValueError):
             owner = int((folder / _OWNER).read_text())
             if folder.stat().st_uid == os.getuid() and not psutil.pid_exists(owner):
-                remove_orphan(folder)
+                yield folder
 
 
 def _unwritable(folder: Path, error: OSError) -> UsageError:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from dcp_tutor.errors import DidNotFail, LaunchFailed, LaunchInterrupted, UsageE
 from dcp_tutor.launching import messages, warm
 from dcp_tutor.launching.agents import Agent, start_cold
 from dcp_tutor.launching.collect import collect_ranks
+from dcp_tutor.launching.interrupts import HeldInterrupts, without_interrupts
 from dcp_tutor.launching.prepare import Prepared, prepare, request_for
 from dcp_tutor.launching.run import RankRun, Run
 from dcp_tutor.wire import rank_folder, read_records
@@ -92,18 +91,25 @@ def launch(
         timeout=timeout,
     )
     started = time.monotonic()
-    agent, is_warm = _start(plan, cold=cold)
+    server = None if cold else _warm_server()
+    held = HeldInterrupts()
+    try:
+        agent = _start(plan, server)
+    except BaseException:
+        held.release()
+        raise
     timed_out = False
     try:
+        held.release()
         timed_out = _wait(agent, plan, started, watch)
     except KeyboardInterrupt:
-        with _without_interrupts():
+        with without_interrupts():
             _stop(agent)
         raise LaunchInterrupted(
             f"{plan.name} was interrupted; all its ranks are ended. "
             f"What they said until then: {plan.folder}"
         ) from None
-    run = _collect(plan, agent, started, is_warm=is_warm)
+    run = _collect(plan, agent, started)
     problem: LaunchFailed | None = None
     if timed_out:
         problem = messages.rank_timeout(run, plan.program, plan.timeout)
@@ -124,18 +130,24 @@ def launch(
     return run
 
 
-def _start(plan: Prepared, *, cold: bool) -> tuple[Agent, bool]:
-    """Start torchrun's agent, warm where that is possible and wanted."""
+def _warm_server() -> warm.Server | None:
+    """Return the warm server when it is ready, or None where launches are cold."""
+    if os.environ.get("DCP_TUTOR_COLD", "0") not in ("", "0"):
+        return None
+    try:
+        return warm.ready_server()
+    except warm.WarmUnavailable as error:
+        _say_once(f"dcp_tutor launches cold, which takes some seconds more: {error}.")
+        return None
+
+
+def _start(plan: Prepared, server: warm.Server | None) -> Agent:
+    """Start torchrun's agent; cold, if the server has died a moment ago."""
     request = request_for(plan)
-    if not cold and os.environ.get("DCP_TUTOR_COLD", "0") in ("", "0"):
-        why_not = warm.unavailable()
-        if why_not is None:
-            try:
-                return warm.start_warm(request), True
-            except warm.WarmUnavailable as error:
-                why_not = str(error)
-        _say_once(f"dcp_tutor launches cold, which takes some seconds more: {why_not}.")
-    return start_cold(request), False
+    if server is not None:
+        with contextlib.suppress(warm.WarmUnavailable):
+            return server.start_agent(request)
+    return start_cold(request)
 
 
 def _wait(agent: Agent, plan: Prepared, started: float, watch: Watcher | None) -> bool:
@@ -194,7 +206,7 @@ def _has_error(plan: Prepared) -> bool:
     )
 
 
-def _collect(plan: Prepared, agent: Agent, started: float, *, is_warm: bool) -> Run:
+def _collect(plan: Prepared, agent: Agent, started: float) -> Run:
     """Make the `Run`."""
     ranks: tuple[RankRun, ...] = collect_ranks(plan.folder, plan.command.nproc_per_node, started)
     return Run(
@@ -205,7 +217,7 @@ def _collect(plan: Prepared, agent: Agent, started: float, *, is_warm: bool) -> 
         ok=agent.status == 0,
         status=agent.status,
         seconds=time.monotonic() - started,
-        warm=is_warm,
+        warm=agent.warm,
         device=plan.device,
         ranks=ranks,
     )
@@ -235,16 +247,3 @@ def _say_once(text: str) -> None:
     if text not in _said:
         _said.add(text)
         print(text, file=sys.stderr)
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Let no second interrupt disturb the stopping of ranks."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -39,6 +39,10 @@ PRELOADED = (
     "torch._inductor",
     "torch._numpy",
     "torch.testing",
+    "torch.distributed.checkpoint._fsspec_filesystem",  # the first save imports these
+    "torch.utils.serialization.config",
+    "torch.distributed.elastic.rendezvous.c10d_rendezvous_backend",  # and torchrun's agent these
+    "encodings.idna",
     "psutil",
     "dcp_tutor.launching.forking",
     "dcp_tutor.rank.__main__",

@@ -8,7 +8,7 @@ lives as long as the launch: it ends when the agent has ended, when the notebook
 the notebook's process is gone, in whatever way.
 
 The channel is a socket pair. The notebook sends one `Request`, then orders; the supervisor sends
-`{"agent": pid}`, then `{"status": code}`. Each message is one line of JSON.
+`{"agent": pid}`, then `{"status": code, "moments": {...}}`. Each message is one line of JSON.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import Any, NoReturn
 import psutil
 
 from dcp_tutor.launching.folders import remove_orphan
+from dcp_tutor.wire import MOMENTS
 
 GRACE_SECONDS = 2.0
 """How long an agent that was told to stop may take to stop its ranks."""
@@ -111,14 +112,17 @@ def supervise(channel: socket.socket, start: Callable[[Request], NoReturn]) -> N
         start: runs in a forked child and becomes the agent: by `exec` (cold) or in place (warm).
 
     """
+    MOMENTS["supervisor"] = time.monotonic()
     lines = Lines(channel)
     message = lines.read_one()
     if message is None:
         return
+    MOMENTS["request"] = time.monotonic()
     request = Request(**message)
     _adopt_orphans()
     agent = os.fork()
     if agent == 0:
+        MOMENTS["agent"] = time.monotonic()
         try:
             become_agent(request)
             start(request)
@@ -128,9 +132,11 @@ def supervise(channel: socket.socket, start: Callable[[Request], NoReturn]) -> N
     _send(channel, {"agent": agent})
     notebook_lives = _watch(lines, agent, request.notebook)
     status = _reap(agent)
+    moments = {"agent end": time.monotonic()}
     sweep()
     if notebook_lives:
-        _send(channel, {"status": status})
+        moments["swept"] = time.monotonic()
+        _send(channel, {"status": status, "moments": moments})
     elif request.orphan_folder is not None:
         remove_orphan(Path(request.orphan_folder))
 

@@ -50,6 +50,8 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,
+                # Each launch has its own; without one torch says how many threads it would take.
+                env={k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"},
                 cwd="/",  # a file of the user's called `types.py` is not for us to import
                 start_new_session=True,
             )
@@ -131,26 +133,28 @@ def start_server() -> None:
             _current()
 
 
-def start_warm(request: Request) -> Agent:
-    """Start a torchrun agent in a fork of the warm server, starting that first if need be.
+def ready_server() -> Server:
+    """Return the server when it can launch, starting it first if need be.
 
     Raises:
         WarmUnavailable: it cannot be had, also not anew.
 
     """
     global _given_up
+    why_not = unavailable()
+    if why_not is not None:
+        raise WarmUnavailable(why_not)
     with _lock:
-        for last_try in (False, True):
-            server = _current()
-            try:
-                server.wait_until_ready()
-                return server.start_agent(request)
-            except WarmUnavailable as error:
-                _forget()
-                if last_try:
-                    _given_up = str(error)
-                    raise
-    raise AssertionError("unreachable")
+        try:
+            return _wait_for_current()
+        except WarmUnavailable:
+            _forget()  # once more: it may have been killed
+        try:
+            return _wait_for_current()
+        except WarmUnavailable as error:
+            _forget()
+            _given_up = f"the warm server does not start: {error}"
+            raise WarmUnavailable(_given_up) from None
 
 
 def server_pid() -> int | None:
@@ -164,6 +168,12 @@ def stop_server() -> None:
     with _lock:
         _forget()
         _given_up = None
+
+
+def _wait_for_current() -> Server:
+    server = _current()
+    server.wait_until_ready()
+    return server
 
 
 def _current() -> Server:

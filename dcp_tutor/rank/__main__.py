@@ -68,7 +68,8 @@ def _run(path: Path, arguments: list[str], report: Report) -> int:
         trace = own_frames(error, path)
         report.error(error, trace, hint_for(error))
         _say_device(report)
-        sys.excepthook(type(error), error, trace)
+        # The default hook shows the error's own traceback, whatever it is given.
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
         if isinstance(error, KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)  # as the interpreter does: die of it

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from dcp_tutor.wire import Record, rank_folder
+from dcp_tutor.wire import MOMENTS, Record, rank_folder
 
 
 class Report:
@@ -40,6 +40,7 @@ class Report:
             local_rank=int(os.environ.get("LOCAL_RANK", "0")),
             world_size=int(os.environ.get("WORLD_SIZE", "1")),
             pid=os.getpid(),
+            moments=MOMENTS,
         )
 
     def error(

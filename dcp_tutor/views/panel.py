@@ -25,6 +25,7 @@ class Panel:
 
     def __init__(self) -> None:
         self._handle: Any = None
+        self._shown = ""
         self._shown_at = 0.0
         self._watched = _somebody_watches()
 
@@ -38,7 +39,7 @@ class Panel:
         trace: TracebackType | None,
     ) -> None:
         if self._handle is not None and isinstance(error, KeyboardInterrupt):
-            self._show("(interrupted)")
+            self._show(f"{self._shown}\n(interrupted)")
 
     def update(self, launch_folder: Path) -> None:
         """Show the ranks' last lines, if somebody watches and it is time to."""
@@ -61,6 +62,7 @@ class Panel:
     def _show(self, text: str) -> None:
         from IPython.display import display
 
+        self._shown = text
         bundle = {"text/plain": text}
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]

@@ -33,6 +33,15 @@ AGENT_VARIABLE = "DCP_TUTOR_AGENT_PID"
 """Process id of torchrun's agent; a rank whose parent is another process is an orphan."""
 
 
+MOMENTS: dict[str, float] = {}
+"""When a warm launch passed its stages, in seconds on the monotonic clock.
+
+Each process above a rank adds its own, and a fork hands them down, so a rank can say them all at
+no cost: `supervisor` (forked), `request` (read), `agent` (forked), `torchrun` (its main begins),
+`fork` (of this rank). A rank that is an interpreter of its own knows none.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What the notebook asks of every rank, as `launch.json`.

@@ -8,7 +8,7 @@ will not cross is named where it can be mended.
 
 from __future__ import annotations
 
-import pickle
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,16 +38,13 @@ def write_values(values: Mapping[str, Any], path: Path) -> None:
     import torch
 
     portable = {name: _portable(name, value) for name, value in values.items()}
-    torch.save(portable, path)
     try:
+        torch.save(portable, path)
         read_values(path)
-    except pickle.UnpicklingError:
-        for name, value in portable.items():  # slow, and only now: which of them is it?
-            torch.save(value, path)
-            try:
-                read_values(path)
-            except pickle.UnpicklingError:
-                path.unlink()
+    except Exception:  # a full disk, or a value: each object refuses to be written in its own way
+        path.unlink(missing_ok=True)
+        for name, value in portable.items():
+            if not _crosses(value):
                 raise CannotCross(_advice(name, value)) from None
         raise
 
@@ -99,6 +96,8 @@ def _advice(name: str, value: Any) -> str:
         instead = f"dict({path})"
     elif hasattr(culprit, "__dataclass_fields__"):
         instead = f"dataclasses.asdict({path})"
+    elif hasattr(culprit, "state_dict"):
+        instead = f"{path}.state_dict()"
     elif hasattr(culprit, "value") and hasattr(culprit, "name"):
         instead = f"{path}.value"
     else:
@@ -112,21 +111,26 @@ def _advice(name: str, value: Any) -> str:
 
 def _find_culprit(name: str, value: Any) -> tuple[str, Any]:
     """Descend to the innermost part that cannot cross."""
-    import io
-
-    import torch
-
     items: list[tuple[str, Any]] = []
     if type(value) is dict:
         items = [(f"{name}[{key!r}]", item) for key, item in value.items()]
     elif type(value) in (list, tuple):
         items = [(f"{name}[{i}]", item) for i, item in enumerate(value)]
     for path, item in items:
-        buffer = io.BytesIO()
-        try:
-            torch.save(item, buffer)
-            buffer.seek(0)
-            torch.load(buffer, weights_only=True)
-        except Exception:  # whatever it is: this part is the one
+        if not _crosses(item):
             return _find_culprit(path, item)
     return name, value
+
+
+def _crosses(value: Any) -> bool:
+    """Say whether a value can be written and read back."""
+    import torch
+
+    buffer = io.BytesIO()
+    try:
+        torch.save(value, buffer)
+        buffer.seek(0)
+        torch.load(buffer, weights_only=True)
+    except Exception:  # whatever it is: this one cannot
+        return False
+    return True

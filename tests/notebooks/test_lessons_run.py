@@ -1,0 +1,87 @@
+"""The lessons, executed with parameters: not only that they run, but what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import papermill
+import pytest
+
+pytestmark = pytest.mark.ranks
+
+
+@pytest.mark.parametrize(("save_ranks", "load_ranks"), [(4, 2), (2, 3), (1, 4), (3, 1)])
+def test_a_checkpoint_loads_bit_for_bit_on_any_number_of_ranks(
+    run_lesson: Callable[..., Any], save_ranks: int, load_ranks: int
+) -> None:
+    lesson = run_lesson("01", save_ranks=save_ranks, load_ranks=load_ranks, more_ranks=[5])
+
+    rows = -(-16 // save_ranks)
+    assert f"(16, 16) I hold ({rows}, 16)" in lesson.text("save")
+    assert lesson.text("folder").count(".distcp") == save_ranks
+    assert lesson.text("metadata").count("a chunk of") == save_ranks
+    compared = lesson.text("compare")
+    assert "same answer: True" in compared
+    assert "16 of 16 tensors are equal, bit for bit" in compared
+    saved, before, after = (line.split(":")[1].strip() for line in compared.splitlines()[:3])
+    assert before != saved, "the fresh model must answer differently, or the lesson shows nothing"
+    assert after == saved
+    found = "5 ranks: same answer True; 16 of 16 tensors are equal, bit for bit"
+    assert lesson.text("more").strip() == found
+    assert "same answer True; 16 of 16" in lesson.text("no-ranks")
+    assert lesson.text("recipe-fails").strip() == (
+        "RuntimeError: Missing key in checkpoint state_dict: model.net1.weight."
+    )
+    assert "same answer: True" in lesson.text("recipe-works")
+
+
+def test_start_here_with_other_ranks(run_lesson: Callable[..., Any]) -> None:
+    lesson = run_lesson("00", hello_ranks=3)
+
+    assert "[ranks 0-2] after:  3" in lesson.text("all-reduce")
+    assert "rank 1 of 4 raised TypeError" in lesson.text("error")
+    assert "line 10 of this cell: total = torch.tensor(values).sum()" in lesson.text("error")
+    hang = lesson.text("hang")
+    assert "rank 0: line 8: time.sleep(3600)" in hang
+    assert "ranks 1-2: line 9: dist.all_reduce(torch.ones(1))" in hang
+
+
+def test_a_complete_state_resumes_exactly_and_a_missing_part_shows(
+    run_lesson: Callable[..., Any],
+) -> None:
+    lesson = run_lesson("02", ranks=3, half=4)
+
+    assert "first difference at step: None" in lesson.text("resume-compare")
+    first_difference = {
+        line.split()[1]: line.rsplit(" ", 1)[1]
+        for line in lesson.text("leave-out").strip().splitlines()
+    }
+    assert first_difference == {
+        "model": "1",
+        "optimizer": "2",
+        "scheduler": "3",
+        "data": "1",
+        "rng": "1",
+        "progress": "None",
+    }
+
+
+@pytest.mark.parametrize(
+    ("lesson", "parameters", "sentence"),
+    [
+        ("01", {"save_ranks": 0}, "save_ranks = 0: a number of ranks is a whole number, 1 or more"),
+        ("01", {"more_ranks": [2, "x"]}, "more_ranks = 'x': a number of ranks"),
+        ("00", {"device": "tpu"}, "device 'tpu' is unknown; it is one of auto, cpu, cuda"),
+        ("02", {"ranks": 100_000}, "100000 ranks need about"),
+    ],
+)
+def test_an_impossible_parameter_gets_a_sentence_at_once(
+    run_lesson: Callable[..., Any], lesson: str, parameters: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(papermill.PapermillExecutionError) as caught:
+        run_lesson(lesson, **parameters)
+
+    assert sentence in str(caught.value)
+    assert caught.value.ename == "UsageError"
+    assert "tutor.begin(" in caught.value.source
