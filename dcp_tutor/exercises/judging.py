@@ -28,8 +28,9 @@ def check(name: str, answer: Any = None) -> None:
 
     Example:
         >>> check("01-reshard", ...)
-        Not yet. This check reads the `Run` of your program. Run the cell with your program: `--run
-        my_load` in its first line puts the `Run` into `my_load`. Then run this cell again.
+        Not yet. This check reads the `Run` of your program. Run the cell with your program:
+        `--run my_load` in its first line puts the `Run` into `my_load`. Then run this cell
+        again.
 
     """
     judge(name, answer).show()

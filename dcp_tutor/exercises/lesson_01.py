@@ -128,8 +128,8 @@ def judge_reshard(answer: Any) -> Verdict:
         len(run.ranks) > 1
     ):
         raise wrong(
-            f"Every rank holds all {len(stored.values[_WEIGHT])} rows of `net1.weight`, so each "
-            f"has loaded all of it and nothing was resharded. Call `fully_shard(model)` "
+            f"Every rank holds all {len(stored.values[_WEIGHT])} rows of `net1.weight`, so "
+            f"nothing was shared out, and nothing resharded. Call `fully_shard(model)` "
             f"before `dcp.load`, and bring back this rank's part: `.to_local()`."
         )
     for rank, (part, held) in enumerate(zip(parts, mine, strict=True)):

@@ -86,8 +86,8 @@ def _missing_key(key: str, stored: Stored | None) -> Settled:
     )
     if longer is not None:
         return wrong(
-            f"{asked}, and the checkpoint has `{longer}`. {rule}: put what you load under "
-            f'`"{longer.removesuffix(key).strip(".")}"` once more.'
+            f"{asked}, and the checkpoint has `{longer}`. {rule}: put what you load "
+            f'one level deeper, under `"{longer.removesuffix(key).strip(".")}"`.'
         )
     if shorter is not None:
         return wrong(

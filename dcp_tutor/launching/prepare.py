@@ -16,7 +16,7 @@ from dcp_tutor.errors import UsageError
 from dcp_tutor.launching import folders, limits
 from dcp_tutor.launching.command import Command, check
 from dcp_tutor.launching.supervisor import Request
-from dcp_tutor.wire import LAUNCH_VARIABLE, Order
+from dcp_tutor.wire import LAUNCH_VARIABLE, NO_NAME_SERVER, Order
 
 DEFAULT_TIMEOUT_SECONDS = 300.0
 
@@ -117,6 +117,7 @@ def _environment(plan: Prepared) -> dict[str, str]:
         environment.setdefault("PET_LOCAL_ADDR", "127.0.0.1")
         loopback = "lo0" if sys.platform == "darwin" else "lo"
         environment.setdefault("GLOO_SOCKET_IFNAME", loopback)
+        environment.update({**NO_NAME_SERVER, **environment})
         if plan.command.max_restarts:
             # With the shared store, ranks of the second attempt find addresses of the first
             # (seen with gloo on torch 2.13.0).

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from dcp_tutor.rank.keyboard import guard_keyboard, hint_for
 from dcp_tutor.rank.program import make_main, own_frames
 from dcp_tutor.rank.report import Report
-from dcp_tutor.wire import AGENT_VARIABLE, LAUNCH_VARIABLE, Order
+from dcp_tutor.wire import AGENT_VARIABLE, LAUNCH_VARIABLE, NO_NAME_SERVER, Order
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LINGER_SECONDS = 0.2
@@ -44,6 +44,9 @@ def main(argv: list[str]) -> NoReturn:
     folder = Path(os.environ.setdefault(LAUNCH_VARIABLE, str(program.parent)))
     for name in [name for name in os.environ if name.startswith("PET_")]:
         del os.environ[name]  # torchrun's own settings, not for a torchrun that the program starts
+    for name, value in NO_NAME_SERVER.items():
+        if os.environ.get(name) == value:
+            del os.environ[name]  # the agent needs no name server; the program may
     report = Report(folder.resolve(), program)
     report.hello()
     faulthandler.enable()

@@ -33,6 +33,15 @@ AGENT_VARIABLE = "DCP_TUTOR_AGENT_PID"
 """Process id of torchrun's agent; a rank whose parent is another process is an orphan."""
 
 
+NO_NAME_SERVER = {"RES_OPTIONS": "attempts:0"}
+"""Setting under which torchrun's agent asks no name server, on one machine (resolv.conf(5)).
+
+torch's store looks up the name of each rank that connects, as `::ffff:127.0.0.1`, which no hosts
+file answers. Where the name server is slow or gone that takes 5 s a rank: 20 s for 4 ranks have
+been seen. A rank takes the setting away before its program begins.
+"""
+
+
 MOMENTS: dict[str, float] = {}
 """When a warm launch passed its stages, in seconds on the monotonic clock.
 

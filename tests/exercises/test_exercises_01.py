@@ -39,7 +39,11 @@ RESHARD = {
     "never loads": (((LOAD, ""),), ("random weights", "`dcp.load`")),
     "wrong key": (
         ((LOAD, 'dcp.load({"model": model.state_dict()}, checkpoint_id=checkpoint_dir)\n'),),
-        ("looked for `model.net1.weight`", "has `app.model.net1.weight`", 'under `"app"`'),
+        (
+            "looked for `model.net1.weight`",
+            "has `app.model.net1.weight`",
+            'one level deeper, under `"app"`',
+        ),
     ),
     "no dict": (
         ((LOAD, "dcp.load(app, checkpoint_id=checkpoint_dir)\n"),),
@@ -59,7 +63,7 @@ RESHARD = {
     "never sharded": (((SHARD, ""),), ("ordinary parameter", "`fully_shard(model)` comes before")),
     "never sharded, whole rows": (
         ((SHARD, ""), (MINE, "mine = model.net1.weight")),
-        ("holds all 16 rows", "nothing was resharded"),
+        ("holds all 16 rows", "nothing resharded"),
     ),
     "sharded after the load": (
         ((SHARD, ""), (LOAD, LOAD + SHARD)),
