@@ -13,7 +13,7 @@ from checkpoint_making import edit_metadata, keep_times, save, spiral_boxes
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex
 
 from dcp_tutor.checkpoints import Verification, open_checkpoint
-from dcp_tutor.checkpoints.fsck import CODES
+from dcp_tutor.checkpoints.findings import CODES
 from dcp_tutor.errors import CheckpointUnreadable
 
 CopyOf = Callable[[str], Path]
