@@ -11,6 +11,7 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `views` | what is shown: the settled log of a launch, folders |
 | `lesson` | first and last cell of a lesson: parameters, device, clean-up |
 | `checkup` | the doctor: does this machine run the lessons? |
+| `exercises` | their blanks, solutions, and the checks that decide from what ranks did |
 | `magic`, `cli` | the front doors |
 """
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         TutorError,
         UsageError,
     )
+    from dcp_tutor.exercises.judging import check
     from dcp_tutor.launching.folders import keep_run_folder, remove_run_folder, run_folder
     from dcp_tutor.launching.launch import launch
     from dcp_tutor.launching.run import RankRun, Run
@@ -51,6 +53,7 @@ _HOMES = {
     "TutorError": "errors",
     "UsageError": "errors",
     "begin": "lesson",
+    "check": "exercises.judging",
     "doctor": "checkup.doctor",
     "end": "lesson",
     "keep_run_folder": "launching.folders",
@@ -71,6 +74,7 @@ __all__ = [
     "TutorError",
     "UsageError",
     "begin",
+    "check",
     "doctor",
     "end",
     "keep_run_folder",

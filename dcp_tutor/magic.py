@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import keyword
 import re
 import shlex
 import sys
@@ -172,14 +173,18 @@ def _names(text: str) -> list[str]:
 
 
 def _name(text: str) -> str:
-    if not text.isidentifier():
+    if not _is_name(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a variable name")
     return text
 
 
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
 def _check_module_name(name: str) -> None:
     """Refuse a name that is none, or that would hide an installed module."""
-    if not name.isidentifier():
+    if not _is_name(name):
         raise UsageError(f"%%module {name}: give a module name, as in `%%module app_state`.")
     ours = str(run_folder())
     known = sys.modules.get(name)

@@ -14,10 +14,14 @@
 | `warm` | the notebook's side of the warm server: starting, using, replacing it |
 | `server` | the warm server process: has torch imported, forks a supervisor for each launch |
 | `supervisor` | the process above each agent: stops it, and leaves nothing behind |
-| `forking` | the one seam: where torchrun's agent would start an interpreter, it forks |
+| `forking` | torchrun in the place of a fork, and the seam: ranks come from `zygotes` |
+| `zygotes` | processes that wait to become ranks, forked while the agent is alone |
 | `interrupts` | interrupts that come at a bad moment |
 | `failures` | which rank's failure came first, and how to say it |
 | `stacks` | where each rank was, from the stacks it dumped |
+
+In which properties warm equals cold, and in which it may differ: the two lists at the top of
+`tests/launching/test_parity.py`, which runs the same programs both ways.
 
 Nothing is imported here: `server` and `supervisor` are processes of their own, and start lean.
 """

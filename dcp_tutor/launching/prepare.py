@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import resource
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -131,6 +132,7 @@ def _write_inputs(inputs: Mapping[str, Any], folder: Path) -> None:
     try:
         write_values(inputs, folder / "inputs.pt")
     except CannotCross as error:
+        shutil.rmtree(folder, ignore_errors=True)
         raise UsageError(str(error)) from None
 
 

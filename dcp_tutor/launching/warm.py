@@ -50,8 +50,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,
-                # Each launch has its own; without one torch says how many threads it would take.
-                env={k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"},
+                env=_environment(),
                 cwd="/",  # a file of the user's called `types.py` is not for us to import
                 start_new_session=True,
             )
@@ -210,12 +209,28 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def _environment() -> dict[str, str]:
+    """Return the environment of the server; each launch has its own."""
+    environment = {**os.environ, "PYTHONPATH": _python_path()}
+    if not environment["PYTHONPATH"]:
+        del environment["PYTHONPATH"]  # an empty one means the working directory
+    # Without it torch says how many threads it takes by itself.
+    environment.pop("OMP_NUM_THREADS", None)
+    return environment
+
+
+def _python_path() -> str:
+    """Return PYTHONPATH as seen from here: the server has another working directory."""
+    text = os.environ.get("PYTHONPATH")
+    return os.pathsep.join(map(os.path.abspath, text.split(os.pathsep))) if text else ""
+
+
 def _fingerprint() -> str:
     """Return what must be equal for a running server to serve this launch.
 
     The interpreter, the package's own code, and the variables that are read at import.
     """
-    parts = [sys.executable]
+    parts = [sys.executable, _python_path()]
     package = Path(__file__).parents[1]
     for room in ("launching", "rank", "wire"):  # what the server and its forks have imported
         for path in sorted((package / room).glob("*.py")):

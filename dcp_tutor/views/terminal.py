@@ -56,7 +56,9 @@ def read_log(path: Path, most_bytes: int = 2_000_000) -> list[str]:
     """Read a log file as lines; of a long one, its first and its last half of `most_bytes`.
 
     Example:
-        >>> read_log(folder / "stdout.log")  # a file of 98.3 MB
+        Of a file of 98.3 MB:
+
+        >>> read_log(folder / "stdout.log")  # doctest: +SKIP
         ['step 0', ..., '… 96.3 MB more in stdout.log', ..., 'done']
 
     """

@@ -1,0 +1,22 @@
+"""Exercises: what to do, and a check that decides from what the ranks really did.
+
+| file | what lives there |
+|---|---|
+| `judging` | `check` for learners, `judge` for programs; the list of all exercises |
+| `exercise`, `verdict` | the data of an exercise; what a check says, and how it is shown |
+| `evidence` | what an answer left behind: a `Run`'s values, a checkpoint's content |
+| `mishaps` | sentences for a `Run` that failed, whatever the exercise |
+| `lesson_01`, … | one check function for each exercise of that lesson |
+| `blanks/`, `solutions/` | the learner's cell, as it is given and as it could be filled in |
+
+A new exercise is an `Exercise` in its lesson's file, a blank and a solution under its name, and
+the answers that learners are likely to give, in `tests/exercises`.
+"""
+
+from __future__ import annotations
+
+from dcp_tutor.exercises.exercise import Exercise
+from dcp_tutor.exercises.judging import all_exercises, check, judge
+from dcp_tutor.exercises.verdict import Outcome, Verdict
+
+__all__ = ["Exercise", "Outcome", "Verdict", "all_exercises", "check", "judge"]
