@@ -275,13 +275,24 @@ def _of_folder(
     times = [files[name].modified for name in checkpoint.metadata_files if name in files]
     known = [time for time in times if time is not None]
     if known and len(known) == len(times) and checkpoint.folder.is_local:
-        for name in by_file:
-            modified = files[name].modified if name in files else None
-            if modified is not None and modified > max(known):
+        newer = {
+            name: files[name].modified
+            for name in by_file
+            if name in files and (files[name].modified or 0.0) > max(known)
+        }
+        late = max((time - max(known) for time in newer.values() if time is not None), default=0.0)
+        if len(newer) == len(by_file) > 1:
+            yield Finding(
+                "newer-than-metadata",
+                f"all data files were written after the metadata, by up to {late:.1f} s: so it is "
+                f"after a copy, or a later save died here. Which of both cannot be proven",
+            )
+        else:
+            for name in newer:
                 yield Finding(
                     "newer-than-metadata",
-                    f"it was written {modified - max(known):.1f} s after the metadata; a later "
-                    f"save may have died here, or it was only copied. This cannot be proven",
+                    "it was written after the metadata: a later save may have died here, or the "
+                    "file was only copied. Which of both cannot be proven",
                     name,
                 )
 

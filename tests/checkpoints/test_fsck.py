@@ -111,6 +111,14 @@ def test_files_swapped_alike_can_only_be_suspected(tmp_path: Path) -> None:
     assert found.sound
 
 
+def test_a_copy_is_told_once(copy_of: CopyOf) -> None:
+    path = copy_of("fsdp")
+    os.utime(path / ".metadata", (1000, 1000))
+    found = check(path)
+    assert [(f.code, f.file) for f in found] == [("newer-than-metadata", None)]
+    assert "after a copy" in found.findings[0].message and found.sound
+
+
 def test_files_left_over(copy_of: CopyOf) -> None:
     path = copy_of("fsdp")
     shutil.copy2(path / RANK_1, path / "__9_0.distcp")
