@@ -13,6 +13,7 @@ One file for each thing that must be known:
     tree              the keys as a tree, with totals
     read              a tensor or a slice of one
     boxes             do chunks overlap, do they leave a gap
+    findings          what a check can find, and how bad it is
     fsck, deep        verify: what a load would run into; checksums of every record
     changes           diff: what changed between two checkpoints
     report            the documented JSON forms
@@ -23,7 +24,8 @@ from __future__ import annotations
 
 from dcp_tutor.checkpoints.changes import Change, Diff, diff
 from dcp_tutor.checkpoints.checkpoint import Checkpoint, open_checkpoint
-from dcp_tutor.checkpoints.fsck import Finding, Verification, verify
+from dcp_tutor.checkpoints.findings import Finding, Verification
+from dcp_tutor.checkpoints.fsck import verify
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 from dcp_tutor.checkpoints.storage import File, Folder
 from dcp_tutor.checkpoints.tree import Node, tree_of

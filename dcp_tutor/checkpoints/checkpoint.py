@@ -25,7 +25,7 @@ from dcp_tutor.checkpoints.unreadable import why_unreadable
 from dcp_tutor.errors import CheckpointUnreadable, UsageError
 
 if TYPE_CHECKING:
-    from dcp_tutor.checkpoints.fsck import Verification
+    from dcp_tutor.checkpoints.findings import Verification
 
 # 1,024 ranks x 723 tensors make 122 MB; the reading may take some 40 times the file's size.
 MOST_METADATA_BYTES = 2 * 2**30

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from dcp_tutor.checkpoints.fsck import Finding
+from dcp_tutor.checkpoints.findings import Finding
 from dcp_tutor.checkpoints.machine import Global, Object, RefusedError, run
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 from dcp_tutor.checkpoints.storage import Window

@@ -3,12 +3,6 @@
 `verify(checkpoint)` looks at the metadata and at the sizes of files, and reads no data.
 `verify(checkpoint, deep=True)` also reads every record once (`deep.py`).
 
-Severities:
-    error      some load fails, or returns wrong values
-    warning    every load works, but something lies there that should not, or is not used
-    suspicion  a sound checkpoint may look like this too; it fails nothing
-    note       something that could not be checked, or that is good to know; it fails nothing
-
 What can not be found: two files swapped that hold records of equal dtypes and sizes at equal
 places. No data file carries the save's id, so every check of both agrees; only times of change
 may give a hint.
@@ -17,10 +11,10 @@ may give a hint.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from dcp_tutor.checkpoints.boxes import TooTangledError, first_overlap, is_inside, volume
+from dcp_tutor.checkpoints.findings import SEVERITIES, Finding, Verification
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 from dcp_tutor.checkpoints.storage import File, stays_inside
 from dcp_tutor.checkpoints.torch_private import DATA_FILE, METADATA_FILE, RANK_METADATA_FILE
@@ -28,99 +22,8 @@ from dcp_tutor.checkpoints.torch_private import DATA_FILE, METADATA_FILE, RANK_M
 if TYPE_CHECKING:
     from dcp_tutor.checkpoints.checkpoint import Checkpoint
 
-Severity = Literal["error", "warning", "suspicion", "note"]
-
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "suspicion", "note")
-CODES: dict[str, Severity] = {
-    "file-missing": "error",
-    "file-empty": "error",
-    "file-truncated": "error",
-    "file-longer": "warning",
-    "file-hole": "warning",
-    "file-unreferenced": "warning",
-    "path-escapes": "error",
-    "range-impossible": "error",
-    "ranges-overlap": "error",
-    "chunk-not-stored": "error",
-    "chunk-outside": "error",
-    "chunk-too-short": "error",
-    "chunks-overlap": "error",
-    "chunks-gap": "error",
-    "chunks-tangled": "note",
-    "place-unused": "warning",
-    "rank-metadata-missing": "error",
-    "ranks-differ": "warning",
-    "save-unfinished": "warning",
-    "newer-than-metadata": "suspicion",
-    "class-unknown": "note",
-    "entry-skipped": "note",
-    "record-damaged": "error",
-    "record-differs": "error",
-    "record-not-checked": "note",
-}
-
-
 _LEFT_OVER = frozenset({"file-hole", "file-longer", "file-unreferenced"})
 _Record = tuple[Entry, Chunk | Blob]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong, or may be.
-
-    Attributes:
-        code: a word for programs, one of `CODES`.
-        message: a sentence on what it means for a load.
-        file: the file it is about, if it is about one.
-        fqn: the tensor or other entry it is about, if it is about one.
-
-    """
-
-    code: str
-    message: str
-    file: str | None = None
-    fqn: str | None = None
-
-    @property
-    def severity(self) -> Severity:
-        """How bad it is: it follows from the code."""
-        return CODES[self.code]
-
-    def __str__(self) -> str:
-        subject = " ".join(part for part in (self.fqn, self.file) if part is not None)
-        return f"{self.severity} {self.code} {subject}: {self.message}"
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What `verify` found.
-
-    Attributes:
-        findings: worst first.
-        deep: whether every record was read.
-        files_checked: data files that were looked at.
-        records_checked: places in files that were looked at; with `deep`, records read.
-
-    """
-
-    findings: tuple[Finding, ...]
-    deep: bool
-    files_checked: int
-    records_checked: int
-
-    @property
-    def sound(self) -> bool:
-        """True if there is no error and no warning."""
-        return not any(f.severity in ("error", "warning") for f in self.findings)
-
-    def __iter__(self) -> Iterator[Finding]:
-        return iter(self.findings)
-
-    def __len__(self) -> int:
-        return len(self.findings)
-
-    def __bool__(self) -> bool:
-        raise TypeError("a Verification has no truth of its own; ask for .sound or len(...)")
 
 
 def verify(checkpoint: Checkpoint, *, deep: bool = False) -> Verification:
@@ -169,7 +72,7 @@ def verify(checkpoint: Checkpoint, *, deep: bool = False) -> Verification:
     findings += _of_folder(checkpoint, files, by_file)
     num_records = sum(map(len, by_file.values()))
     if deep:
-        from dcp_tutor.checkpoints.deep import check_records  # deep knows Finding, not reverse
+        from dcp_tutor.checkpoints.deep import check_records  # zip code, wanted only when deep
 
         findings += check_records(checkpoint, readable)
     if checkpoint.skipped:  # what was not understood has records too: nothing is left over then
@@ -372,13 +275,24 @@ def _of_folder(
     times = [files[name].modified for name in checkpoint.metadata_files if name in files]
     known = [time for time in times if time is not None]
     if known and len(known) == len(times) and checkpoint.folder.is_local:
-        for name in by_file:
-            modified = files[name].modified if name in files else None
-            if modified is not None and modified > max(known):
+        newer = {
+            name: files[name].modified
+            for name in by_file
+            if name in files and (files[name].modified or 0.0) > max(known)
+        }
+        late = max((time - max(known) for time in newer.values() if time is not None), default=0.0)
+        if len(newer) == len(by_file) > 1:
+            yield Finding(
+                "newer-than-metadata",
+                f"all data files were written after the metadata, by up to {late:.1f} s: so it is "
+                f"after a copy, or a later save died here. Which of both cannot be proven",
+            )
+        else:
+            for name in newer:
                 yield Finding(
                     "newer-than-metadata",
-                    f"it was written {modified - max(known):.1f} s after the metadata; a later "
-                    f"save may have died here, or it was only copied. This cannot be proven",
+                    "it was written after the metadata: a later save may have died here, or the "
+                    "file was only copied. Which of both cannot be proven",
                     name,
                 )
 

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from dcp_tutor.checkpoints.changes import Change, Diff
     from dcp_tutor.checkpoints.checkpoint import Checkpoint
-    from dcp_tutor.checkpoints.fsck import Verification
+    from dcp_tutor.checkpoints.findings import Verification
 
 
 def checkpoint_form(checkpoint: Checkpoint) -> dict[str, Any]:

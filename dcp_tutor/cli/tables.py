@@ -147,7 +147,11 @@ def _files(checkpoint: Checkpoint, everything: bool) -> str:
 
 def verify_text(checkpoint: Checkpoint, found: Verification) -> str:
     """Lay out what verify found."""
-    read = "every record was read" if found.deep else "no data was read; --deep reads every record"
+    read = (
+        "every record that is there was read"
+        if found.deep
+        else "no data was read; --deep reads every record"
+    )
     scope = f"{found.records_checked:,} records in {found.files_checked:,} files; {read}"
     if not found.findings:
         return f"{_plain(checkpoint.url)}: sound ({scope})"
@@ -156,8 +160,7 @@ def verify_text(checkpoint: Checkpoint, found: Verification) -> str:
         counts[finding.severity] = counts.get(finding.severity, 0) + 1
     word = "sound, but look" if found.sound else "NOT SOUND"
     summary = ", ".join(
-        f"{number} {severity}" + "s" * (number > 1 and severity != "suspicion")
-        for severity, number in counts.items()
+        f"{number} {severity}" + "s" * (number > 1) for severity, number in counts.items()
     )
     lines = [f"{_plain(checkpoint.url)}: {word}: {summary} ({scope})"]
     for finding in found.findings[:_MOST_FINDINGS]:

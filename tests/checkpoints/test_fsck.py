@@ -13,7 +13,7 @@ from checkpoint_making import edit_metadata, keep_times, save, spiral_boxes
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex
 
 from dcp_tutor.checkpoints import Verification, open_checkpoint
-from dcp_tutor.checkpoints.fsck import CODES
+from dcp_tutor.checkpoints.findings import CODES
 from dcp_tutor.errors import CheckpointUnreadable
 
 CopyOf = Callable[[str], Path]
@@ -109,6 +109,14 @@ def test_files_swapped_alike_can_only_be_suspected(tmp_path: Path) -> None:
     assert [(f.code, f.severity) for f in found] == [("newer-than-metadata", "suspicion")]
     assert "cannot be proven" in found.findings[0].message
     assert found.sound
+
+
+def test_a_copy_is_told_once(copy_of: CopyOf) -> None:
+    path = copy_of("fsdp")
+    os.utime(path / ".metadata", (1000, 1000))
+    found = check(path)
+    assert [(f.code, f.file) for f in found] == [("newer-than-metadata", None)]
+    assert "after a copy" in found.findings[0].message and found.sound
 
 
 def test_files_left_over(copy_of: CopyOf) -> None:

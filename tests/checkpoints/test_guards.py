@@ -11,7 +11,7 @@ import pytest
 
 import dcp_tutor
 from dcp_tutor import checkpoints
-from dcp_tutor.checkpoints.fsck import CODES, SEVERITIES
+from dcp_tutor.checkpoints.findings import CODES, SEVERITIES
 
 ROOM = Path(checkpoints.__file__).parent
 ALLOWED = {"dcp_tutor.checkpoints", "dcp_tutor.errors", "torch", "fsspec"}

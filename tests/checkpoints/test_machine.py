@@ -120,6 +120,29 @@ def test_hostile_forms_are_refused_in_little_memory(name: str) -> None:
         tracemalloc.stop()
 
 
+DENSE = {
+    "two": b"N" + b"2\x86" * 50_000,
+    "dicts": b"}NNsNN" * 50_000,
+    "lists": b"]NNNNN" * 50_000,
+    "texts": b"".join(b"\x8c\x03%03d" % (n % 1000) for n in range(50_000)),
+    "numbers": b"".join(b"M" + struct.pack("<H", 300 + n) for n in range(50_000)),
+    "objects": b"cx\ny\n" + b"2)R" * 50_000,
+    "memo": b"N" + b"\x94" * 50_000,
+    "marks": b"(" * 50_000,
+}
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_memory_is_about_forty_bytes_for_each_byte_at_most(name: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(RefusedError):
+            read(b"\x80\x04" + DENSE[name])
+        assert tracemalloc.get_traced_memory()[1] < 45 * len(DENSE[name])
+    finally:
+        tracemalloc.stop()
+
+
 def test_the_message_names_the_opcode_and_the_byte() -> None:
     with pytest.raises(RefusedError, match="opcode BYTEARRAY8, at byte 2"):
         read(HUGE["bytearray8"])
