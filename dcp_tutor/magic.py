@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from IPython.core.magic import Magics, cell_magic, magics_class, needs_local_scope
 
 from dcp_tutor.errors import LaunchFailed, UsageError
-from dcp_tutor.launching.folders import modules_folder, run_folder
+from dcp_tutor.launching.folders import modules_folder
 from dcp_tutor.launching.launch import launch
 from dcp_tutor.launching.warm import start_server
 from dcp_tutor.views.panel import Panel
@@ -35,6 +35,10 @@ def load(shell: InteractiveShell) -> None:
 @magics_class
 class TutorMagics(Magics):
     """`%%torchrun` and `%%module`."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self._written: set[str] = set()  # modules of this notebook, which it may write again
 
     @cell_magic
     @needs_local_scope
@@ -94,7 +98,8 @@ class TutorMagics(Magics):
         It is also imported (again) into the notebook, under its name.
         """
         name = line.strip()
-        _check_module_name(name)
+        if name not in self._written:
+            _check_module_name(name)
         source = f"# %%module {name}\n{cell}"
         try:
             ast.parse(source)
@@ -105,6 +110,7 @@ class TutorMagics(Magics):
             ) from None
         path = modules_folder() / f"{name}.py"
         path.write_text(source)
+        self._written.add(name)
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -186,10 +192,6 @@ def _check_module_name(name: str) -> None:
     """Refuse a name that is none, or that would hide an installed module."""
     if not _is_name(name):
         raise UsageError(f"%%module {name}: give a module name, as in `%%module app_state`.")
-    ours = str(run_folder())
-    known = sys.modules.get(name)
-    if known is not None and str(getattr(known, "__file__", "")).startswith(ours):
-        return
     if name in sys.stdlib_module_names or importlib.util.find_spec(name) is not None:
         raise UsageError(
             f"%%module {name}: a module of that name is installed, and programs would import "

@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "layouts": {"errors", "checkpoints"},
     "plans": {"errors", "checkpoints", "layouts"},
     "views": {"errors", "wire", "launching", "checkpoints", "layouts", "plans"},
+    "kit": {"errors", "launching", "views"},
 }
 """Room → the rooms that it may import, beside itself."""
 

@@ -119,7 +119,7 @@ def launch(
     elif outputs:
         run.outputs.update(_read_outputs(plan, run))
     if expect_failure:
-        if problem is None:
+        if problem is None and not run.capped:
             raise DidNotFail(
                 f"every rank of {run.name} ended well, and --expect-failure says that it must not. "
                 f"Leave the flag out if success is what you want.",
@@ -221,6 +221,7 @@ def _collect(plan: Prepared, agent: Agent, started: float) -> Run:
         warm=agent.warm,
         device=plan.device,
         ranks=ranks,
+        asked_ranks=plan.asked_ranks,
     )
 
 

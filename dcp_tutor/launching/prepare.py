@@ -32,6 +32,7 @@ class Prepared:
     device: str
     outputs: tuple[str, ...]
     timeout: float
+    asked_ranks: int
 
 
 def prepare(
@@ -47,8 +48,9 @@ def prepare(
 ) -> Prepared:
     """Check everything that can be wrong before a rank starts, and write the launch folder."""
     command = check(flags, arguments)
-    num_ranks = limits.cap_ranks(command.nproc_per_node)
-    if num_ranks != command.nproc_per_node:
+    asked_ranks = command.nproc_per_node
+    num_ranks = limits.cap_ranks(asked_ranks)
+    if num_ranks != asked_ranks:
         command = check([*flags, "--nproc-per-node", str(num_ranks)], arguments)
     limits.check_memory(num_ranks)
     device = limits.resolve_device(device, num_ranks)
@@ -74,6 +76,7 @@ def prepare(
         device=device,
         outputs=tuple(outputs),
         timeout=timeout,
+        asked_ranks=asked_ranks,
     )
 
 

@@ -114,6 +114,8 @@ class Run:
         warm: the ranks were forked from the warm server.
         device: `cpu` or `cuda`, as resolved before the launch.
         ranks: the ranks on this machine, in order.
+        asked_ranks: ranks that were asked for; more than there are where `DCP_TUTOR_MAX_RANKS`
+            allowed no more.
         outputs: name → list with one value per rank, for `-o`.
         problem: what would have been raised, for a launch with `expect_failure`.
 
@@ -133,6 +135,7 @@ class Run:
     warm: bool
     device: str
     ranks: tuple[RankRun, ...]
+    asked_ranks: int = 0
     outputs: dict[str, list[Any]] = field(default_factory=dict)
     problem: LaunchFailed | None = None
 
@@ -148,6 +151,11 @@ class Run:
                 return found
         numbers = ", ".join(str(found.rank) for found in self.ranks) or "none"
         raise IndexError(f"{self.name} has no rank {rank} on this machine; it has: {numbers}")
+
+    @property
+    def capped(self) -> bool:
+        """Whether it had fewer ranks than were asked for."""
+        return len(self.ranks) < self.asked_ranks
 
     @property
     def devices(self) -> tuple[str | None, ...]:

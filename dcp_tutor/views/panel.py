@@ -76,7 +76,10 @@ def settled_text(run: Run) -> str:
     Of a failed launch the error streams are left out: each rank's holds a traceback, and the
     failure names the one that matters.
     """
-    parts = [settled({rank.rank: plain_lines(rank.stdout.encode()) for rank in run.ranks})]
+    parts = []
+    if run.capped:
+        parts.append(f"({len(run.ranks)} ranks, not {run.asked_ranks}: DCP_TUTOR_MAX_RANKS)")
+    parts.append(settled({rank.rank: plain_lines(rank.stdout.encode()) for rank in run.ranks}))
     if run.ok:
         errors = {rank.rank: plain_lines(rank.stderr.encode()) for rank in run.ranks}
         parts.append(settled_stderr(errors, folder=run.folder))

@@ -26,7 +26,7 @@ def test_01_a_checkpoint_exception_is_no_exception() -> None:
 
 
 @pytest.mark.ranks
-def test_01_dcp_raises_it_on_all_ranks_with_the_error_of_each_that_had_one() -> None:
+def test_01_dcp_raises_it_on_all_ranks_with_the_error_of_each_that_had_one(tmp_path: Path) -> None:
     program = """
 import torch, torch.distributed as dist, torch.distributed.checkpoint as dcp
 dist.init_process_group("gloo")
@@ -37,7 +37,7 @@ mine = Bad() if dist.get_rank() == 1 else torch.ones(1)
 dcp.save({f"key_{dist.get_rank()}": mine}, checkpoint_id=folder)
 """
     with pytest.raises(RankFailed) as caught:
-        launch(program, nproc_per_node=3, inputs={"folder": "bad"})
+        launch(program, nproc_per_node=3, inputs={"folder": str(tmp_path)})
 
     errors = [rank.error for rank in caught.value.run.ranks]
     assert [error.type for error in errors if error] == ["CheckpointException"] * 3
