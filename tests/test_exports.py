@@ -75,7 +75,9 @@ def test_examples(name: str, request: pytest.FixtureRequest) -> None:
     examples = examples_of(name)
     if examples:
         request.getfixturevalue("notebook")
-    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
+    # Prose is wrapped to fit the docstring, not the terminal.
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    runner = doctest.DocTestRunner(verbose=False, optionflags=flags)
     for example in examples:
         said: list[str] = []
         runner.run(example, out=said.append)
