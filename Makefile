@@ -71,8 +71,11 @@ lab: setup ## open the lessons in JupyterLab
 	$(WITH_PATH) $(VENV)/bin/jupyter lab \
 	  $$(test "$$(id -u)" != 0 || echo --allow-root) $(ARGS) notebooks/00_start_here.ipynb
 
-test: check ## everything that must pass: check, then all tests
+# nbval compares the cells that show a lesson's result; `outputs --check` all that are committed.
+test: check ## everything that must pass: check, all tests, every notebook executed and compared
 	$(WITH_PATH) $(PY) -m pytest $(ARGS)
+	$(WITH_PATH) $(PY) -m pytest --nbval-lax --nbval-cell-timeout=120 notebooks
+	$(WITH_PATH) $(VENV)/bin/dcp-tutor outputs --check
 
 check: setup ## lint, format and types, without the tests
 	$(PY) -m ruff check .

@@ -73,11 +73,12 @@ def main() -> None:
     with contextlib.suppress(OSError):
         control.sendall(b"r")
         _serve(control, notebook)
-    from dcp_tutor.launching.folders import remove_orphan
+    from dcp_tutor.launching.folders import remove_forsaken, remove_orphan
     from dcp_tutor.launching.supervisor import is_gone
 
     if is_gone(notebook):
         remove_orphan(Path(sys.argv[3]))
+        remove_forsaken()  # it may have made another one since
 
 
 def _serve(control: socket.socket, notebook: int) -> None:
