@@ -300,7 +300,7 @@ class Clock:
             result = step(*arguments, **named)
             self.ended[name] = time.monotonic()
             if name == "_start":
-                self.agent = result[0]
+                self.agent = result
             return result
 
         return timed

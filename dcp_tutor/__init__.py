@@ -8,6 +8,7 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `wire` | the files and values that cross between notebook and ranks |
 | `rank` | what runs inside a rank; programs may import `span` from it |
 | `launching` | torchrun from a notebook, cold and warm; `launch`, `Run` |
+| `checkpoints` | a checkpoint as an object: open, inspect, verify, diff; knows `.metadata` |
 | `views` | what is shown: the settled log of a launch, folders |
 | `kit` | the lessons as a whole: running them, their web pages, their committed outputs |
 | `lesson` | first and last cell of a lesson: parameters, device, clean-up |
