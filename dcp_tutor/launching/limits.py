@@ -12,10 +12,11 @@ from dcp_tutor.errors import UsageError
 
 DEVICES = ("auto", "cpu", "cuda")
 
-MEGABYTES_PER_RANK = 320
+MEGABYTES_PER_RANK = 240
 """Memory of one rank that started cold and ran an FSDP step and a save of a small model.
 
-Measured on torch 2.13.0+cpu (private memory, `make bench`); a warm rank shares most of it.
+Private memory, measured on torch 2.13.0+cpu by `make bench`: 229 MB. A warm rank shares most of
+it and has 28 MB of its own; what counts here is that the launch would also go well cold.
 """
 
 _default_device = "auto"
