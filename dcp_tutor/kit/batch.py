@@ -181,7 +181,7 @@ def _read_back(result: Result, executed: Path, folder: Path) -> None:
     elif result.state == "interrupted":
         result.place = find_last(notebook)
     page = folder / f"{result.name}.html"
-    write_page(notebook, page, images=result.notebook.parent)
+    write_page(notebook, page)
     result.page = page.name
 
 

@@ -28,24 +28,24 @@ _SHOWN = [
 """What of an output is shown, the best first. Widgets would need JavaScript, and a kernel."""
 
 
-def write_page(notebook: Any, page: Path, *, images: Path) -> None:
+def write_page(notebook: Any, page: Path) -> None:
     """Write an executed notebook as a web page.
 
     Args:
         notebook: as `nbformat.read` returned it.
         page: file to write.
-        images: folder to which images in the notebook's text are relative.
 
     Example:
-        >>> write_page(nbformat.read(path, 4), path.with_suffix(".html"), images=path.parent)
-        ... # doctest: +SKIP
+        >>> write_page(nbformat.read(path, 4), path.with_suffix(".html"))  # doctest: +SKIP
 
     """
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]
         template_name="lab",
         template_file="page.html.j2",
         extra_template_paths=[str(_TEMPLATES)],
-        embed_images=True,
+        # Images are outputs, which are in the page anyway. Embedding those of the text goes
+        # through a parser that closes each `<details>` before its content.
+        embed_images=False,
         config=Config(
             {
                 "NbConvertBase": {"display_data_priority": _SHOWN},
@@ -63,7 +63,7 @@ def write_page(notebook: Any, page: Path, *, images: Path) -> None:
             # A widget without JavaScript would show its `repr`.
             if output.get("data", {}).pop(WIDGET, None) is not None:
                 output.data["text/plain"] = "(to be used in JupyterLab)"
-    resources = {"metadata": {"path": str(images), "name": page.stem}}
+    resources = {"metadata": {"name": page.stem}}
     html, _ = exporter.from_notebook_node(notebook, resources)
     page.write_text(_without_fetching(html), encoding="utf-8")
 

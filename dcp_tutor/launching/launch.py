@@ -101,7 +101,7 @@ def launch(
     timed_out = False
     try:
         held.release()
-        timed_out = _wait(agent, plan, started, watch)
+        timed_out = _wait(agent, plan, watch)
     except KeyboardInterrupt:
         with without_interrupts():
             _stop(agent)
@@ -151,9 +151,9 @@ def _start(plan: Prepared, server: warm.Server | None) -> Agent:
     return start_cold(request)
 
 
-def _wait(agent: Agent, plan: Prepared, started: float, watch: Watcher | None) -> bool:
+def _wait(agent: Agent, plan: Prepared, watch: Watcher | None) -> bool:
     """Wait for the end of a launch. Return whether it had to be ended for taking too long."""
-    deadline = started + plan.timeout if plan.timeout else float("inf")
+    deadline = time.monotonic() + plan.timeout if plan.timeout else float("inf")
     failed_at: float | None = None
     while not agent.wait(_TICK_SECONDS):
         if watch is not None:
