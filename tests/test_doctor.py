@@ -124,6 +124,7 @@ def fit(**changes: Any) -> Machine:
         why_cold=lambda: None,
         host=lambda: "box",
         resolve=lambda name: "10.0.0.7",
+        lookup_seconds=lambda: 0.01,
         num_gpus=lambda: 0,
         has_nvidia_driver=lambda: False,
         available_megabytes=lambda: 16_000,
@@ -198,10 +199,10 @@ FAULTS: list[tuple[str, dict[str, Any], str, str, str]] = [
         {"launch": launched(address="10.0.0.7")},
         *("warning", "ranks talk over 10.0.0.7", "Unset GLOO_SOCKET_IFNAME"),
     ),
-    ("memory", {"available_megabytes": lambda: 600}, "problem", "0.6 GB", "Close other programs"),
+    ("memory", {"available_megabytes": lambda: 400}, "problem", "0.4 GB", "Close other programs"),
     (
         "memory",
-        {"available_megabytes": lambda: 1500},
+        {"available_megabytes": lambda: 1000},
         *("warning", "enough for 4 ranks", "DCP_TUTOR_MAX_RANKS=4"),
     ),
     (
@@ -217,6 +218,11 @@ FAULTS: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("disk", {"free_megabytes": lambda folder: 99}, "problem", "0.1 GB", "DCP_TUTOR_RUNS"),
     ("disk", {"free_megabytes": lambda folder: 900}, "warning", "0.9 GB", "DCP_TUTOR_RUNS"),
     ("shared memory", {"free_megabytes": lambda folder: 8}, "warning", "8 MB", "--shm-size"),
+    (
+        "name server",
+        {"lookup_seconds": lambda: 3.0},
+        *("warning", "takes 3 s or more", "RES_OPTIONS=attempts:0"),
+    ),
     ("open files", {"open_files": lambda: 40}, "problem", "may open 40", "ulimit -n 1024"),
     ("open files", {"open_files": lambda: 128}, "warning", "may open 128", "ulimit -n 1024"),
     (
@@ -279,6 +285,7 @@ def test_a_check_that_breaks_is_a_problem_of_its_own_and_stops_no_other(name: st
         "torch": "import_module",
         "ranks": "launch",
         "loopback": "host",
+        "name server": "lookup_seconds",
         "memory": "available_megabytes",
         "disk": "write",
         "shared memory": "shared_memory",

@@ -23,6 +23,7 @@ CHECKS = (
     _Entry("torch", software.check_torch),
     _Entry("ranks", ranks.check_ranks, needs_ranks=True),
     _Entry("loopback", ranks.check_loopback, needs_ranks=True),
+    _Entry("name server", ranks.check_name_server),
     _Entry("memory", resources.check_memory),
     _Entry("disk", resources.check_disk),
     _Entry("shared memory", resources.check_shared_memory),

@@ -107,6 +107,24 @@ def _resolve(name: str) -> str | None:
     return found[0] if found else None
 
 
+def _lookup_seconds() -> float:
+    """Return how long the name of this machine's own address takes to look up, up to a limit.
+
+    It is the question that torch's store asks for each rank: the name of `::ffff:127.0.0.1`. No
+    hosts file has it, so it goes to the name server.
+    """
+
+    def ask() -> None:
+        with contextlib.suppress(OSError):  # no answer is an answer; how long it took matters
+            socket.getnameinfo(("::ffff:127.0.0.1", 0, 0, 0), 0)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    started = time.monotonic()
+    thread.start()
+    thread.join(_RESOLVE_SECONDS)
+    return time.monotonic() - started
+
+
 def _write(folder: Path) -> float:
     """Write a file to disk and remove it; return megabytes per second."""
     block = os.urandom(1 << 20)  # zeros might be compressed, or not stored at all
@@ -168,6 +186,7 @@ class Machine:
     why_cold: Callable[[], str | None] = _why_cold
     host: Callable[[], str] = socket.gethostname
     resolve: Callable[[str], str | None] = _resolve
+    lookup_seconds: Callable[[], float] = _lookup_seconds
     num_gpus: Callable[[], int] = _num_gpus
     has_nvidia_driver: Callable[[], bool] = _has_nvidia_driver
     available_megabytes: Callable[[], int] = _available_megabytes

@@ -14,6 +14,7 @@ from dcp_tutor.checkup.software import first_line
 if TYPE_CHECKING:
     from dcp_tutor.launching.run import Run
 
+_SLOW_LOOKUP_SECONDS = 1.0
 _TIMEOUT_SECONDS = 90.0
 
 _SUM = """\
@@ -118,6 +119,22 @@ def check_loopback(machine: Machine) -> Finding:
             details,
         )
     return Finding("ok", f"ranks talk inside this machine alone, and {name}.", "", details)
+
+
+def check_name_server(machine: Machine) -> Finding:
+    """Time the question that torch's store asks when a rank connects."""
+    seconds = machine.lookup_seconds()
+    details = {"seconds": seconds}
+    if seconds > _SLOW_LOOKUP_SECONDS:
+        return Finding(
+            "warning",
+            f"the name server takes {seconds:.0f} s or more to answer, and ranks ask it for each "
+            f"other's names when they start.",
+            "Set RES_OPTIONS=attempts:0 before Jupyter starts: on one machine ranks need no "
+            "name server.",
+            details,
+        )
+    return Finding("ok", "the name server answers soon, or is not asked.", "", details)
 
 
 def check_gpus(machine: Machine) -> Finding:
