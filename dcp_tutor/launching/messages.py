@@ -89,7 +89,7 @@ def name_ranks(ranks: Iterable[int]) -> str:
         'ranks 0, 2-3'
 
     """
-    numbers = sorted(ranks)
+    numbers = sorted(set(ranks))
     spans: list[list[int]] = []
     for number in numbers:
         if spans and number == spans[-1][-1] + 1:

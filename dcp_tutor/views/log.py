@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcp_tutor.errors import UsageError
+from dcp_tutor.launching.messages import name_ranks
 from dcp_tutor.views.stable import stable
 from dcp_tutor.views.terminal import plain_lines, read_log
 
@@ -79,16 +80,8 @@ def rank_tag(ranks: Iterable[int]) -> str:
         ('rank 1', 'ranks 0,2-3')
 
     """
-    spans: list[list[int]] = []
-    for rank in sorted(set(ranks)):
-        if spans and spans[-1][1] == rank - 1:
-            spans[-1][1] = rank
-        else:
-            spans.append([rank, rank])
-    names = ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in spans)
-    if not names:
-        return "no rank"
-    return f"rank {names}" if names.isdecimal() else f"ranks {names}"
+    numbers = set(ranks)
+    return name_ranks(numbers).replace(", ", ",") if numbers else "no rank"
 
 
 @dataclass(frozen=True, slots=True)
