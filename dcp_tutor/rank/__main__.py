@@ -14,22 +14,16 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any, NoReturn
 
 from dcp_tutor.rank.keyboard import guard_keyboard, hint_for
+from dcp_tutor.rank.lingering import linger
 from dcp_tutor.rank.program import make_main, own_frames
 from dcp_tutor.rank.report import Report
 from dcp_tutor.wire import AGENT_VARIABLE, LAUNCH_VARIABLE, NO_NAME_SERVER, Order
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_LINGER_SECONDS = 0.2
-"""How long a rank stays after an error of its own.
-
-When it goes, torchrun stops the others. Ranks that are about to fail by themselves (a program
-that is wrong on all of them) can say so first, and what is told does not depend on who was quick.
-"""
 
 
 def main(argv: list[str]) -> NoReturn:
@@ -76,7 +70,7 @@ def _run(path: Path, arguments: list[str], report: Report) -> int:
         if isinstance(error, KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)  # as the interpreter does: die of it
-        time.sleep(_LINGER_SECONDS)
+        linger(error, report)
         return 1
     _say_device(report)
     report.say("end", status=0)

@@ -21,11 +21,11 @@ class Report:
         self.launch_folder = launch_folder
         self.folder = rank_folder(launch_folder, self.rank)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+        self.attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
     def say(self, event: str, **facts: Any) -> None:
         """Add one record. Opened anew each time: a program may close every file it finds."""
-        record = Record(event, self._attempt, time.monotonic(), facts)
+        record = Record(event, self.attempt, time.monotonic(), facts)
         try:
             with (self.folder / "report.jsonl").open("a") as file:
                 file.write(record.line())
@@ -65,6 +65,11 @@ class Report:
             origins=_origins(error),
             hint=hint,
         )
+
+
+def is_from_all_ranks(error: BaseException) -> bool:
+    """Say whether this is an error that DCP raises on every rank of the group."""
+    return bool(_failures(error))
 
 
 def _failures(error: BaseException) -> dict[int, BaseException]:
