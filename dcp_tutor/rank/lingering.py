@@ -14,7 +14,7 @@ from dcp_tutor.rank.report import Report, is_from_all_ranks
 from dcp_tutor.wire import read_records
 
 _SECONDS = 0.2
-_SECONDS_FOR_ALL = 3.0
+_SECONDS_FOR_ALL = 2.0
 """For an error that DCP raises on every rank: they all will say it, also on a busy machine."""
 
 
