@@ -68,7 +68,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     Symptom(
         code="unknown-device",
-        says=("device <name> is unknown; it is one of auto, cpu, cuda",),
+        says=("device <name> is unknown; it is one of <devices>",),
         source="dcp_tutor",
         cause="`--device`, `begin(device=...)` or `DCP_TUTOR_DEVICE` holds another word.",
         mend="Type `--device cpu`. If you typed no device, look at the variable: "
@@ -118,11 +118,14 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "noticed late.",
     ),
     Symptom(
-        code="program-null-byte",
-        says=("the program cannot be read, so no rank was started",),
+        code="program-unreadable",
+        says=(
+            "the program cannot be read, so no rank was started",
+            "source code string cannot contain null bytes",
+        ),
         source="dcp_tutor",
-        cause="Python cannot read the source at all; as a rule it holds a null byte, left by a bad "
-        "copy or an editor's wrong encoding.",
+        cause="Python cannot read the source at all: it holds a null byte or half of a character, "
+        "left by a bad copy or by an editor's wrong encoding.",
         mend="Type the cell anew, or save the file as UTF-8.",
     ),
     Symptom(

@@ -47,7 +47,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         code="store-timeout",
         says=(
-            "The client socket has timed out after <n>ms while trying to connect to",
+            "The client socket has timed out after <time> while trying to connect to",
             "wait timeout after <n>ms, keys:",
             "Socket Timeout",
         ),

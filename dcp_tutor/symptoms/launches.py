@@ -170,11 +170,7 @@ NOTES: tuple[Symptom, ...] = (
     ),
     Symptom(
         code="device-chosen",
-        says=(
-            "This notebook starts up to <n> ranks at once, on <where>",
-            "This notebook starts <n> rank at a time, on <where>",
-            "This notebook starts <n>, <n>",
-        ),
+        says=("This notebook starts <how many>, on <where>",),
         source="dcp_tutor",
         cause="No error: the lesson says which device it chose for all its launches. It is the CPU "
         "unless there is a GPU for each rank.",

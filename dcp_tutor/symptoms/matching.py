@@ -19,6 +19,8 @@ _LINE_START = re.compile(r"^(?:\s*(?:\[ranks? ?[\d, -]+\]:?|[>|│]+))+", re.MUL
 # Neither blanks nor quotes carry meaning, and a terminal may have broken a line in mid-word.
 _DROPPED = re.compile(r"[\s'\"`‘’“”]+")  # noqa: RUF001 - the quotes that word processors make
 _GAP = re.compile(r"<[^<>]+>")
+# A gap at either end says nothing, and at the beginning makes the search slow.
+_OUTER_GAPS = re.compile(r"^(?:\s*<[^<>]+>)+|(?:<[^<>]+>\s*)+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def _match(symptom: Symptom, plain: str) -> _Match | None:
 @cache
 def _compiled(form: str) -> tuple[re.Pattern[str], int]:
     """Return the pattern for one form of a message, and the number of its fixed letters."""
+    form = _OUTER_GAPS.sub("", form)
     fixed = [_DROPPED.sub("", part).lower() for part in _GAP.split(form)]
     gaps: list[str] = _GAP.findall(form)
     pattern = re.escape(fixed[0])
