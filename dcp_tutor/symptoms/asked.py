@@ -139,7 +139,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     Symptom(
         code="undefined-in-line",
-        says=("<name>} in the line is not defined in this notebook",),
+        says=("{<name>} in the line is not defined in this notebook",),
         source="dcp_tutor",
         cause="`{name}` on the `%%torchrun` line stands for a notebook variable, and there is none "
         "of that name yet. After a kernel restart all of them are gone.",
@@ -179,7 +179,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     Symptom(
         code="module-name",
-        says=("%%module <name>: give a module name, as in", "%%module : give a module name"),
+        says=("%%module <name>: give a module name, as in", "give a module name, as in `%%module"),
         source="dcp_tutor",
         cause="After `%%module` stands no name, or one that Python cannot import: it has a dash, "
         "a dot or a blank, begins with a digit, or is a word of the language.",

@@ -35,7 +35,7 @@ FAILURES: tuple[Symptom, ...] = (
     ),
     Symptom(
         code="rank-signal",
-        says=("was killed by SIG", "was killed by signal <n>"),
+        says=("was killed by <signal>",),
         source="dcp_tutor",
         cause="A signal ended this rank. SIGABRT: torch or the C library gave up, its reason is in "
         "the last lines; SIGXCPU and SIGXFSZ: a limit of `ulimit`; SIGINT: an interrupt.",

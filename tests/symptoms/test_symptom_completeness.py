@@ -93,9 +93,7 @@ def test_every_message_has_an_entry(path: Path) -> None:
 
 
 def test_messages_are_found_at_all() -> None:
-    texts = [
-        text for path in FILES if path.suffix == ".py" for text in texts_in(path.read_text())
-    ]
+    texts = [text for path in FILES if path.suffix == ".py" for text in texts_in(path.read_text())]
     assert len(texts) > 50
     for words in ("is no torchrun flag", "its supervisor ended", "cannot cross between notebook"):
         assert any(words in text for text in texts)
