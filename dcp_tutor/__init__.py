@@ -10,6 +10,7 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `launching` | torchrun from a notebook, cold and warm; `launch`, `Run` |
 | `checkpoints` | a checkpoint as an object: open, inspect, verify, diff; knows `.metadata` |
 | `views` | what is shown: the settled log of a launch, folders |
+| `symptoms` | messages that a learner may meet: cause and mend of each; `dcp-tutor why` |
 | `kit` | the lessons as a whole: running them, their web pages, their committed outputs |
 | `lesson` | first and last cell of a lesson: parameters, device, clean-up |
 | `checkup` | the doctor: does this machine run the lessons? |

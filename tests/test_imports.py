@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoints": {"errors"},
     "layouts": {"errors", "checkpoints"},
     "plans": {"errors", "checkpoints", "layouts"},
+    "symptoms": {"errors"},
     "views": {"errors", "wire", "launching", "checkpoints", "layouts", "plans"},
     "kit": {"errors", "launching", "views"},
 }

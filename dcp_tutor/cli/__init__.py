@@ -17,6 +17,7 @@ _COMMANDS: dict[str, str] = {
     "run": "run",
     "outputs": "outputs",
     "doctor": "doctor",
+    "why": "why",
     "inspect": "checkpoints",
     "verify": "checkpoints",
     "diff": "checkpoints",
