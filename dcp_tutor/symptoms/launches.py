@@ -131,6 +131,50 @@ FAILURES: tuple[Symptom, ...] = (
         "folder that it names. Leave torchrun's rarer flags out to see which one it is.",
         general=True,
     ),
+    Symptom(
+        code="left-a-collective",
+        says=("ended the program while rank <n> was in a collective: every rank must call it",),
+        source="dcp_tutor",
+        cause="Some ranks came to their end while another still waited for them in a collective "
+        "(`all_reduce`, `barrier`, `dcp.save`, `full_tensor()`), which every rank must call.",
+        mend="Take that call out of its `if rank == 0`, or make it on all ranks and print on one.",
+    ),
+    Symptom(
+        code="waits-for-threads",
+        says=("and waited for its threads that are no daemons",),
+        source="dcp_tutor",
+        cause="The program had come to its end, and a thread that it started had not; Python waits "
+        "for such threads.",
+        mend="Let the thread end, or start it as `threading.Thread(..., daemon=True)`.",
+    ),
+    Symptom(
+        code="launch-files-gone",
+        says=("Files of this launch have been removed from its folder while ranks ran",),
+        source="dcp_tutor",
+        cause="The program, or somebody else, removed the launch's own folder: the ranks' reports "
+        "and outputs were in it.",
+        mend="Let the program remove only what it has made, such as its checkpoint's folder.",
+    ),
+    Symptom(
+        code="launch-disk-full",
+        says=("is full, so ranks could not write all that they had to say",),
+        source="dcp_tutor",
+        cause="The disk with the notebook's files has no room left; checkpoints are what fills it.",
+        mend="Remove old runs (`df -h` shows the disk), or type "
+        "`%env DCP_TUTOR_RUNS=/path/with/room` before the first cell.",
+    ),
+    Symptom(
+        code="unwaited-save",
+        says=(
+            "an async_save that still ran at the end of the program",
+            "may lack the shards of other ranks, for destroy_process_group() was called",
+        ),
+        source="dcp_tutor",
+        cause="The program ended without waiting for its `async_save`, and that failed or lost its "
+        "process group. The checkpoint may be unfinished.",
+        mend="Keep the future (`saving = dcp.async_save(...)`) and call `saving.result()` before "
+        "`dist.destroy_process_group()`.",
+    ),
 )
 
 NOTES: tuple[Symptom, ...] = (

@@ -39,6 +39,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     found: Samples = defaultdict(list)
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("samples")
+        (folder / "launch.json").write_text("{}")  # of the runs that are made by hand
         patch.setenv("DCP_TUTOR_RUNS", str(folder / "runs"))
         patch.setattr(folders, "_folder", None)
         patch.setattr(folders, "_launches", itertools.count(1))
@@ -185,6 +186,27 @@ def _launches(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, st
     yield "supervisor-lost", failure(folder, stopped, status=None)
     yield "torchrun-killed", failure(folder, stopped, status=-9)
     yield "torchrun-ended", failure(folder, stopped, status=1)
+    # These take real ranks, or a disk of their own: the words alone.
+    yield (
+        "left-a-collective",
+        "Ranks 0, 2 have ended the program while rank 1 was in a collective: every rank must call "
+        "it.",
+    )
+    yield "waits-for-threads", "  rank 1: had ended, and waited for its threads that are no daemons"
+    yield (
+        "launch-files-gone",
+        "Files of this launch have been removed from its folder while ranks ran, so they could not "
+        "be read or told.",
+    )
+    yield (
+        "launch-disk-full",
+        "The disk that holds /tmp/dcp-tutor-x1 is full, so ranks could not write all that they had "
+        "to say.",
+    )
+    yield (
+        "unwaited-save",
+        "dcp_tutor: an async_save that still ran at the end of the program has failed: it was lost",
+    )
     yield from _ends(folder, patch)
     with patch.context() as inner:
         inner.setattr(warm.sys, "platform", "darwin")

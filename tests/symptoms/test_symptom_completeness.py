@@ -1,4 +1,8 @@
-"""No message without an entry: every sentence in the launcher's own source is looked up."""
+"""No message without an entry: every sentence in the launcher's own source is looked up.
+
+A new message turns this red. Write an entry for it (`dcp_tutor/symptoms/__init__.py` says how), or
+name it in `PARTS` where it only ever stands inside a message that has one.
+"""
 
 from __future__ import annotations
 
