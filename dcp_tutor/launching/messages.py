@@ -107,7 +107,7 @@ def _place(rank: RankRun, program: Path) -> Place | None:
         if error.line_number is None:
             return None
         return Place(error.file or program.name, error.line_number, error.line or "", "")
-    return find_place(rank.stderr, (program.parent,))
+    return find_place(rank.tail("stderr.log"), (program.parent,))
 
 
 def _line(place: Place | None, program: Path) -> str | None:
@@ -122,8 +122,8 @@ def _details(root: Failure) -> str | None:
     if root.rank.error is not None:
         return _short_traceback(root.rank.error.traceback)
     # After these words Python's fault handler lists frames; the learner's is said already.
-    stderr = root.rank.stderr.partition("Fatal Python error: ")[0]
-    lines = (root.rank.stdout + stderr).strip().splitlines()[-_LAST_LINES:]
+    stderr = root.rank.tail("stderr.log").partition("Fatal Python error: ")[0]
+    lines = (root.rank.tail("stdout.log") + stderr).strip().splitlines()[-_LAST_LINES:]
     return "Its last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else None
 
 
