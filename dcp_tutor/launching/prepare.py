@@ -62,12 +62,16 @@ def prepare(
     _check_syntax(source, file_name)
     folder = folders.new_launch_folder(name or Path(file_name).stem)
     path = program.resolve() if isinstance(program, Path) else folder / _file_name(file_name)
-    if not isinstance(program, Path):
-        path.write_text(source)
-    folders.copy_modules(folder)
-    Order(inputs=tuple(inputs), outputs=tuple(outputs)).write(folder)
-    if inputs:
-        _write_inputs(inputs, folder)
+    try:
+        if not isinstance(program, Path):
+            path.write_text(source)
+        folders.copy_modules(folder)
+        Order(inputs=tuple(inputs), outputs=tuple(outputs)).write(folder)
+        if inputs:
+            _write_inputs(inputs, folder)
+    except OSError as error:  # the disk is full
+        shutil.rmtree(folder, ignore_errors=True)
+        raise folders.unwritable(folder.parent, error) from None
     return Prepared(
         name=name or Path(file_name).stem,
         command=command,

@@ -10,11 +10,13 @@ import atexit
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import os
 import signal
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -135,7 +137,10 @@ def _end(status: int) -> NoReturn:
     process leaves at once: torch's background threads have been seen to abort a rank during
     interpreter teardown, after all its work was done.
     """
+    saves = _unfinished_saves()
+    group_is_gone = bool(saves) and _group_is_gone()
     threading._shutdown()  # type: ignore[attr-defined]
+    _say_lost_saves(saves, group_is_gone=group_is_gone)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         # The program may have closed it, or its disk is full.
@@ -143,6 +148,36 @@ def _end(status: int) -> NoReturn:
             stream.flush()
     ctypes.CDLL(None).fflush(None)
     os._exit(status)
+
+
+def _unfinished_saves() -> list[Future[Any]]:
+    """Return the futures of `async_save`s that still run, also those that nobody has kept."""
+    # The name that torch gives to such a thread (_async_thread_executor.py, torch 2.13).
+    if not any(t.name.startswith("AsyncCheckpointExecutor") for t in threading.enumerate()):
+        return []
+    return [found for found in gc.get_objects() if type(found) is Future and not found.done()]
+
+
+def _group_is_gone() -> bool:
+    """Say whether ranks that belong together have no process group any more."""
+    import torch.distributed as dist
+
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized()
+
+
+def _say_lost_saves(saves: list[Future[Any]], *, group_is_gone: bool) -> None:
+    """Tell of saves that the program did not wait for and that went wrong: nobody else would."""
+    errors = [error for save in saves if (error := save.exception()) is not None]
+    what = f"has failed: {type(errors[0]).__name__}: {errors[0]}" if errors else None
+    if group_is_gone and not errors:
+        what = "may lack the shards of other ranks, for destroy_process_group() was called"
+    if what is not None:
+        text = (
+            f"dcp_tutor: an async_save that still ran at the end of the program {what}. Keep what "
+            f"async_save returns, and call its .result() before destroy_process_group()."
+        )
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            print(text, file=sys.stderr)
 
 
 def _die_with_agent() -> None:
