@@ -48,7 +48,7 @@ class Panel:
         if not self._watched or now < self._shown_at + _SECONDS_BETWEEN_UPDATES:
             return
         logs = (launch_folder / "torchrun").glob("*/attempt_*/*/stdout.log")
-        lines = {int(log.parent.name): _tail(log) for log in logs}
+        lines = {int(log.parent.name): _tail(log) for log in logs if log.parent.name.isdecimal()}
         text = settled({rank: some for rank, some in lines.items() if some})
         if text:
             self._shown_at = now
