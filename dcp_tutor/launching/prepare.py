@@ -19,6 +19,7 @@ from dcp_tutor.launching.supervisor import Request
 from dcp_tutor.wire import LAUNCH_VARIABLE, NO_NAME_SERVER, Order
 
 DEFAULT_TIMEOUT_SECONDS = 300.0
+_LOOPBACK = "dcp_tutor.launching.loopback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,7 @@ def request_for(plan: Prepared) -> Request:
         environment=_environment(plan),
         cwd=str(Path.cwd()),
         log=str(plan.folder / "agent.log"),
+        torchrun=_LOOPBACK if plan.command.num_nodes == 1 else "torch.distributed.run",
         notebook=os.getpid(),
         orphan_folder=str(folders.run_folder()),
         umask=mask,
