@@ -16,6 +16,7 @@
 | `server` | the warm server process: has torch imported, forks a supervisor for each launch |
 | `supervisor` | the process above each agent: stops it, and leaves nothing behind |
 | `forking` | torchrun in the place of a fork, and the seam: ranks come from `zygotes` |
+| `loopback` | torchrun whose stores listen on loopback only |
 | `zygotes` | processes that wait to become ranks, forked while the agent is alone |
 | `interrupts` | interrupts that come at a bad moment |
 | `failures` | which rank's failure came first, and how to say it |

@@ -19,7 +19,11 @@ def collect_ranks(folder: Path, num_ranks: int, asked_at: float) -> tuple[RankRu
         asked_at: monotonic time of the call, from which spans and errors are counted.
 
     """
-    reported = {int(path.name) for path in (folder / "ranks").glob("[0-9]*")}
+    reported = set()
+    if (folder / "ranks").is_dir():
+        reported = {
+            int(path.name) for path in (folder / "ranks").iterdir() if path.name.isdecimal()
+        }
     ranks = sorted(reported) if len(reported) >= num_ranks else range(num_ranks)
     exit_codes = read_exit_codes(folder)
     return tuple(_collect_rank(folder, rank, exit_codes.get(rank), asked_at) for rank in ranks)
@@ -117,5 +121,7 @@ def _spans(path: Path, asked_at: float) -> tuple[Span, ...]:
 
 def _logs(folder: Path, local_rank: int) -> Path | None:
     """Return the rank's folder in torchrun's log directory, of its last attempt."""
-    attempts = (folder / "torchrun").glob(f"*/attempt_*/{local_rank}")
+    found = (folder / "torchrun").glob(f"*/attempt_*/{local_rank}")
+    # A program may have put anything here.
+    attempts = [path for path in found if path.parent.name.split("_")[1].isdecimal()]
     return max(attempts, key=lambda path: int(path.parent.name.split("_")[1]), default=None)

@@ -106,7 +106,7 @@ def new_launch_folder(name: str) -> Path:
     try:
         folder.mkdir()
     except OSError as error:
-        raise _unwritable(folder.parent, error) from None
+        raise unwritable(folder.parent, error) from None
     return folder
 
 
@@ -147,7 +147,10 @@ def copy_modules(launch_folder: Path) -> None:
 
 def _root() -> Path:
     """Return the folder in which run folders are made."""
-    return Path(os.environ.get("DCP_TUTOR_RUNS") or tempfile.gettempdir()).resolve()
+    try:
+        return Path(os.environ.get("DCP_TUTOR_RUNS") or tempfile.gettempdir()).resolve()
+    except OSError as error:  # no temporary folder can be written to
+        raise unwritable(Path(os.environ.get("TMPDIR") or "/tmp"), error) from None  # noqa: S108
 
 
 def _make() -> Path:
@@ -158,7 +161,7 @@ def _make() -> Path:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
         (folder / _OWNER).write_text(str(os.getpid()))
     except OSError as error:
-        raise _unwritable(root, error) from None
+        raise unwritable(root, error) from None
     if os.environ.get("DCP_TUTOR_KEEP", "0") not in ("", "0"):
         (folder / _KEEP).touch()
     remove_forsaken()
@@ -187,7 +190,7 @@ def _forsaken(root: Path) -> Iterator[Path]:
                 yield folder
 
 
-def _unwritable(folder: Path, error: OSError) -> UsageError:
+def unwritable(folder: Path, error: OSError) -> UsageError:
     """Say that nothing can be written here, and what to do."""
     return UsageError(
         f"Cannot write below {folder}: {error.strerror or error}. Programs, logs and checkpoints "

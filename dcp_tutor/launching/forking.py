@@ -19,6 +19,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from dcp_tutor.launching.loopback import confine_stores
 from dcp_tutor.launching.zygotes import Zygotes
 from dcp_tutor.wire import MOMENTS
 
@@ -51,6 +52,7 @@ def run_torchrun(request: Request) -> NoReturn:
     if options.nnodes in ("1", "1:1"):
         # The random sleep keeps many nodes from knocking at once; here is one.
         dynamic_rendezvous._delay = _skip_random_delays
+        confine_stores()  # after the fork of the zygotes: a rank has torch's own
 
     dynamic_rendezvous.get_method_name = _method_name
     sys.argv = ["torchrun", *request.arguments]

@@ -193,9 +193,17 @@ def _explain_where(agent: Agent, plan: Prepared) -> None:
     # The handler runs at once, also in a rank that is stuck in native code.
     give_up = time.monotonic() + 1.0
     while time.monotonic() < give_up and not all(
-        (rank_folder(plan.folder, rank) / "stacks.txt").stat().st_size for rank in processes
+        _size(rank_folder(plan.folder, rank) / "stacks.txt") for rank in processes
     ):
         time.sleep(0.02)
+
+
+def _size(path: Path) -> int:
+    """Return a file's size; one that the program has removed counts as written."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 1
 
 
 def _has_error(plan: Prepared) -> bool:

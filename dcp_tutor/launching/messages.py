@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from dcp_tutor.launching.run import RankRun, Run
 from dcp_tutor.launching.stacks import Place, find_place
 
 _LAST_LINES = 8
+_FULL_BYTES = 1 << 16
+"""With less space than this a disk counts as full."""
 _OURS = str(Path(__file__).parents[1])
 
 
@@ -29,6 +32,8 @@ def rank_failed(run: Run, program: Path) -> RankFailed | LauncherLost:
         _details(root),
         root.rank.error.hint if root.rank.error else None,
         _others(root, others),
+        _left_early(run, root),
+        _lost_files(run),
         _where(run),
     ]
     return RankFailed(
@@ -46,10 +51,13 @@ def rank_timeout(run: Run, program: Path, seconds: float) -> RankTimeout:
     own = (run.folder, program.parent)
     where: dict[str, list[int]] = {}
     for rank in run.ranks:
+        place = find_place(rank.stack, own)
         if rank.finished:
             text = "had ended its program"
+            if "in _shutdown" in rank.stack:
+                text += ", and waited for its threads that are no daemons"
+            text += f": {place}" if place else ""
         else:
-            place = find_place(rank.stack, own)
             text = str(place) if place else "had not reached the program, or could not say where"
         where.setdefault(text, []).append(rank.rank)
     lines = [f"  {name_ranks(ranks)}: {text}" for text, ranks in where.items()]
@@ -76,6 +84,7 @@ def launcher_lost(run: Run) -> LauncherLost:
     parts = [
         f"{how}. All its ranks were ended; the next launch starts anew.",
         "What torchrun said last:\n" + "\n".join(said) if said else None,
+        _lost_files(run),
         _where(run),
     ]
     return LauncherLost("\n".join(part for part in parts if part), run)
@@ -107,7 +116,7 @@ def _place(rank: RankRun, program: Path) -> Place | None:
         if error.line_number is None:
             return None
         return Place(error.file or program.name, error.line_number, error.line or "", "")
-    return find_place(rank.stderr, (program.parent,))
+    return find_place(rank.tail("stderr.log"), (program.parent,))
 
 
 def _line(place: Place | None, program: Path) -> str | None:
@@ -122,8 +131,8 @@ def _details(root: Failure) -> str | None:
     if root.rank.error is not None:
         return _short_traceback(root.rank.error.traceback)
     # After these words Python's fault handler lists frames; the learner's is said already.
-    stderr = root.rank.stderr.partition("Fatal Python error: ")[0]
-    lines = (root.rank.stdout + stderr).strip().splitlines()[-_LAST_LINES:]
+    stderr = root.rank.tail("stderr.log").partition("Fatal Python error: ")[0]
+    lines = (root.rank.tail("stdout.log") + stderr).strip().splitlines()[-_LAST_LINES:]
     return "Its last lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else None
 
 
@@ -176,6 +185,34 @@ def _others(root: Failure, others: Sequence[Failure]) -> str | None:
     told = [f"{name_ranks(ranks)}: {kind}" for kind, ranks in sorted(by_kind.items())]
     text = "; ".join(told)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _left_early(run: Run, root: Failure) -> str | None:
+    """Say which ranks had ended well, where a rank's only complaint is that its peers are gone."""
+    ended = [rank.rank for rank in run.ranks if rank.finished and rank.exit_code in (0, None)]
+    if root.order != 3 or not ended:
+        return None
+    has = "has" if len(ended) == 1 else "have"
+    text = name_ranks(ended)
+    return (
+        f"{text[0].upper()}{text[1:]} {has} ended the program while rank {root.rank.rank} was in a "
+        f"collective: every rank must call it."
+    )
+
+
+def _lost_files(run: Run) -> str | None:
+    """Say why less is known than there should be: the folder is gone, or its disk is full."""
+    if not (run.folder / "launch.json").exists():
+        return (
+            "Files of this launch have been removed from its folder while ranks ran, so they could "
+            "not be read or told. Let the program remove only what it has made."
+        )
+    if shutil.disk_usage(run.folder).free < _FULL_BYTES:
+        return (
+            f"The disk that holds {run.folder.parent} is full, so ranks could not write all that "
+            f"they had to say. Free some space, or set DCP_TUTOR_RUNS to a folder on another disk."
+        )
+    return None
 
 
 def _where(run: Run) -> str:

@@ -19,6 +19,7 @@ from dcp_tutor.launching.supervisor import Request
 from dcp_tutor.wire import LAUNCH_VARIABLE, NO_NAME_SERVER, Order
 
 DEFAULT_TIMEOUT_SECONDS = 300.0
+_LOOPBACK = "dcp_tutor.launching.loopback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +63,16 @@ def prepare(
     _check_syntax(source, file_name)
     folder = folders.new_launch_folder(name or Path(file_name).stem)
     path = program.resolve() if isinstance(program, Path) else folder / _file_name(file_name)
-    if not isinstance(program, Path):
-        path.write_text(source)
-    folders.copy_modules(folder)
-    Order(inputs=tuple(inputs), outputs=tuple(outputs)).write(folder)
-    if inputs:
-        _write_inputs(inputs, folder)
+    try:
+        if not isinstance(program, Path):
+            path.write_text(source)
+        folders.copy_modules(folder)
+        Order(inputs=tuple(inputs), outputs=tuple(outputs)).write(folder)
+        if inputs:
+            _write_inputs(inputs, folder)
+    except OSError as error:  # the disk is full
+        shutil.rmtree(folder, ignore_errors=True)
+        raise folders.unwritable(folder.parent, error) from None
     return Prepared(
         name=name or Path(file_name).stem,
         command=command,
@@ -90,6 +95,7 @@ def request_for(plan: Prepared) -> Request:
         environment=_environment(plan),
         cwd=str(Path.cwd()),
         log=str(plan.folder / "agent.log"),
+        torchrun=_LOOPBACK if plan.command.num_nodes == 1 else "torch.distributed.run",
         notebook=os.getpid(),
         orphan_folder=str(folders.run_folder()),
         umask=mask,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -92,6 +93,14 @@ class RankRun:
     def stderr(self) -> str:
         """All that this rank wrote to its error stream: warnings, tracebacks."""
         return self._read("stderr.log")
+
+    def tail(self, name: str, most_bytes: int = 1 << 16) -> str:
+        """Return the end of `stdout.log` or `stderr.log`: a flood would not fit in memory."""
+        if self.logs is None or not (self.logs / name).is_file():
+            return ""
+        with (self.logs / name).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - most_bytes))
+            return file.read(most_bytes).decode(errors="replace")
 
     def _read(self, name: str) -> str:
         if self.logs is None or not (self.logs / name).is_file():

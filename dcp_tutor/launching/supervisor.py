@@ -50,6 +50,7 @@ class Request:
         environment: the whole environment of agent and ranks.
         cwd: working directory of agent and ranks.
         log: file that receives what the agent prints.
+        torchrun: module that is torchrun, for a cold launch.
         notebook: process id; when it ends, everything is ended.
         orphan_folder: run folder of the notebook; removed if its process ends first.
         umask: file mode mask.
@@ -61,6 +62,7 @@ class Request:
     environment: dict[str, str]
     cwd: str
     log: str
+    torchrun: str = "torch.distributed.run"
     notebook: int
     orphan_folder: str | None = None
     umask: int = 0o022
@@ -296,7 +298,7 @@ def main() -> None:
 def _exec_torchrun(request: Request) -> NoReturn:
     """Become torchrun, as a real subprocess."""
     environment = {**request.environment, "DCP_TUTOR_AGENT_PID": str(os.getpid())}
-    command = [sys.executable, "-m", "torch.distributed.run", *request.arguments]
+    command = [sys.executable, "-m", request.torchrun, *request.arguments]
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is the point
 
 

@@ -9,7 +9,6 @@ import select
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -38,7 +37,8 @@ class Server:
     def __init__(self) -> None:
         """Start it; `wait_until_ready` waits for its imports."""
         self.fingerprint = _fingerprint()
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the server
+        # In memory: it is needed most where the temporary folder is full or cannot be written to.
+        self._errors: IO[bytes] = os.fdopen(os.memfd_create("dcp-tutor-server"), "w+b")
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(

@@ -21,6 +21,7 @@ from dcp_tutor.rank.keyboard import guard_keyboard, hint_for
 from dcp_tutor.rank.lingering import linger
 from dcp_tutor.rank.program import make_main, own_frames
 from dcp_tutor.rank.report import Report
+from dcp_tutor.rank.saves import group_is_gone, say_lost_saves, unfinished_saves
 from dcp_tutor.wire import AGENT_VARIABLE, LAUNCH_VARIABLE, NO_NAME_SERVER, Order
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -129,7 +130,10 @@ def _end(status: int) -> NoReturn:
     process leaves at once: torch's background threads have been seen to abort a rank during
     interpreter teardown, after all its work was done.
     """
+    saves = unfinished_saves()
+    without_group = bool(saves) and group_is_gone()
     threading._shutdown()  # type: ignore[attr-defined]
+    say_lost_saves(saves, without_group=without_group)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         # The program may have closed it, or its disk is full.

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from dcp_tutor.launching.run import Run
+from dcp_tutor.launching.run import RankRun, Run
 from dcp_tutor.views.log import plain_lines, settled, settled_stderr
+from dcp_tutor.views.terminal import read_log
 
 _SECONDS_BETWEEN_UPDATES = 0.2
 _LIVE_LINES = 12
@@ -47,7 +48,7 @@ class Panel:
         if not self._watched or now < self._shown_at + _SECONDS_BETWEEN_UPDATES:
             return
         logs = (launch_folder / "torchrun").glob("*/attempt_*/*/stdout.log")
-        lines = {int(log.parent.name): _tail(log) for log in logs}
+        lines = {int(log.parent.name): _tail(log) for log in logs if log.parent.name.isdecimal()}
         text = settled({rank: some for rank, some in lines.items() if some})
         if text:
             self._shown_at = now
@@ -79,14 +80,22 @@ def settled_text(run: Run) -> str:
     parts = []
     if run.capped:
         parts.append(f"({len(run.ranks)} ranks, not {run.asked_ranks}: DCP_TUTOR_MAX_RANKS)")
-    parts.append(settled({rank.rank: plain_lines(rank.stdout.encode()) for rank in run.ranks}))
+    parts.append(settled({rank.rank: _lines(rank, "stdout.log") for rank in run.ranks}))
     if run.ok:
-        errors = {rank.rank: plain_lines(rank.stderr.encode()) for rank in run.ranks}
+        errors = {rank.rank: _lines(rank, "stderr.log") for rank in run.ranks}
         parts.append(settled_stderr(errors, folder=run.folder))
     if run.problem is not None:
         text = f"{type(run.problem).__name__}: {run.problem}"
         parts.append(text.replace(str(run.folder), run.folder.name))
     return "\n".join(part for part in parts if part)
+
+
+def _lines(rank: RankRun, name: str) -> list[str]:
+    """Return a rank's output, of a flood its first and last part: a view needs no more."""
+    try:
+        return read_log(rank.logs / name) if rank.logs is not None else []
+    except OSError:  # the program removed it
+        return []
 
 
 def _tail(log: Path) -> list[str]:

@@ -228,6 +228,38 @@ def test_kernel_interrupt_while_ranks_start(
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_kernel_interrupt_twice_in_a_row(notebooks: Callable[[str], Notebook], mode: str) -> None:
+    """The second comes while ranks are being stopped, which it must not cut short."""
+    notebook = notebooks(mode)
+    message, ranks = start_ranks(notebook)
+    fault = time.monotonic()
+    notebook.manager.interrupt_kernel()
+    time.sleep(0.01)
+    notebook.manager.interrupt_kernel()
+    reply = notebook.finish(message)
+    assert time.monotonic() - fault < BACK_SECONDS
+    assert reply["ename"] in ("LaunchInterrupted", "KeyboardInterrupt")
+    assert not any(rank.is_running() for rank in ranks)
+    assert_usable(notebook, mode, fault)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_kernel_interrupt_before_and_just_after_a_launch(
+    notebooks: Callable[[str], Notebook], mode: str
+) -> None:
+    """At a kernel that is idle they do nothing, and the launches beside them are whole."""
+    notebook = notebooks(mode)
+    notebook.value("1")
+    notebook.manager.interrupt_kernel()
+    reply = notebook.run("%%torchrun --nproc-per-node 2 -o x\nx = 2")
+    fault = time.monotonic()
+    notebook.manager.interrupt_kernel()
+    assert reply["status"] == "ok", reply
+    assert notebook.value("x") == "[2, 2]"
+    assert_usable(notebook, mode, fault)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_torchrun_is_killed(notebooks: Callable[[str], Notebook], mode: str) -> None:
     notebook = notebooks(mode)
     message, ranks = start_ranks(notebook)

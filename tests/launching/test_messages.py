@@ -12,6 +12,7 @@ from dcp_tutor.launching.run import RankError
 
 
 def make_run(folder: Path, *ranks: RankRun, status: int | None = 1) -> Run:
+    (folder / "launch.json").touch()  # each launch writes one
     return Run(
         name="save",
         command="torchrun",
