@@ -160,6 +160,10 @@ def _check_syntax(source: str, name: str) -> None:
     try:
         compile(source, name, "exec")
     except SyntaxError as error:
+        if error.lineno is None:  # a null byte, on Python 3.11
+            raise UsageError(
+                f"the program cannot be read, so no rank was started: {error.msg}"
+            ) from None
         raise UsageError(
             f"the program has a syntax error, so no rank was started.\n"
             f"  line {error.lineno}: {(error.text or '').rstrip()}\n  {error.msg}"
