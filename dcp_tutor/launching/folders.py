@@ -20,6 +20,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ _KEEP = ".keep"
 _folder: Path | None = None
 _scratch: Path | None = None
 _launches = itertools.count(1)
+_lock = threading.RLock()  # launches may come from several threads of a notebook
 
 
 def run_folder() -> Path:
@@ -47,10 +49,11 @@ def run_folder() -> Path:
 
     """
     global _folder, _launches
-    if _folder is None or not _folder.is_dir():
-        _folder = _make()
-        _launches = itertools.count(1)
-    return _folder
+    with _lock:
+        if _folder is None or not _folder.is_dir():
+            _folder = _make()
+            _launches = itertools.count(1)
+        return _folder
 
 
 def keep_run_folder() -> Path:
@@ -102,12 +105,16 @@ def left_behind() -> LeftBehind:
 def new_launch_folder(name: str) -> Path:
     """Make the folder of the next launch: `03-save`."""
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "program"
-    folder = (_scratch or run_folder()) / f"{next(_launches):02d}-{plain[:60]}"
-    try:
-        folder.mkdir()
-    except OSError as error:
-        raise unwritable(folder.parent, error) from None
-    return folder
+    parent = _scratch or run_folder()
+    while True:
+        folder = parent / f"{next(_launches):02d}-{plain[:60]}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue  # a program of the learner's may have put anything here
+        except OSError as error:
+            raise unwritable(parent, error) from None
+        return folder
 
 
 @contextlib.contextmanager

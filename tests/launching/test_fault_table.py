@@ -152,11 +152,15 @@ TABLE = {
             class Slow(dcp.FileSystemWriter):
                 def write_data(self, *plan):
                     import time
-                    time.sleep(0.5)
+                    open(f"{place}/writing{dist.get_rank()}", "w").close()
+                    time.sleep(3)
                     return super().write_data(*plan)
             dist.init_process_group("gloo")
             state = {f"own{dist.get_rank()}": torch.ones(1000)}
             dcp.async_save(state, storage_writer=Slow(f"{place}/torn"))
+            # Not before both are in the middle of it: a save that fails at once is another fault.
+            while not all(os.path.exists(f"{place}/writing{rank}") for rank in range(2)):
+                pass
             dist.destroy_process_group()
         """,
         says=r"dcp_tutor: an async_save that still ran at the end of the program (has failed|may)",

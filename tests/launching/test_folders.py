@@ -4,6 +4,8 @@ import itertools
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -124,3 +126,33 @@ def test_nowhere_to_write(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         folders.run_folder()
     assert f"Cannot write below {root / 'below'}: Not a directory" in str(caught.value)
     assert "DCP_TUTOR_RUNS" in str(caught.value)
+
+
+def test_threads_of_a_notebook_share_one_run_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DCP_TUTOR_RUNS", str(tmp_path))
+    monkeypatch.setattr(folders, "_folder", None)
+    make = folders._make
+
+    def slowly() -> Path:
+        time.sleep(0.1)
+        return make()
+
+    monkeypatch.setattr(folders, "_make", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(lambda _: folders.run_folder(), range(4)))
+
+    assert len(found) == 1
+
+
+def test_a_name_that_is_taken_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DCP_TUTOR_RUNS", str(tmp_path))
+    monkeypatch.setattr(folders, "_folder", None)
+    first = folders.new_launch_folder("save")
+    number = int(first.name[:2])
+    (first.parent / f"{number + 1:02d}-save").mkdir()
+
+    assert folders.new_launch_folder("save").name == f"{number + 2:02d}-save"
