@@ -385,7 +385,11 @@ def test_survivors_are_found(token: str) -> None:
 
     process = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
-        assert any(str(process.pid) in row for row in survivors(token, [warm.server_pid()]))
+        # Its environment can be read a moment after its start, not at once.
+        assert wait_for(
+            lambda: any(str(process.pid) in row for row in survivors(token, [warm.server_pid()])),
+            "the process is found",
+        )
     finally:
         process.kill()
         process.wait()
