@@ -66,7 +66,7 @@ def judge_reshard(answer: Any) -> Verdict:
             "was born with: nothing was loaded into its tensors. `dcp.load` fills what you hand "
             "it, in place; hand it `app`, built from this very model."
         )
-    if not same_answer(stored, outputs["answer"][0]):
+    if not same_answer(stored.values, outputs["answer"][0]):
         raise wrong(
             "The weights are the saved ones, but `answer` is not theirs: it was taken before the "
             "load. Ask the model after `dcp.load` has returned."

@@ -7,6 +7,7 @@ from functools import partial
 from dcp_tutor.exercises.exercise import Exercise
 from dcp_tutor.exercises.lesson_02.counter import judge_counter
 from dcp_tutor.exercises.lesson_02.per_rank import judge_per_rank
+from dcp_tutor.exercises.lesson_02.resume import judge_resume
 
 _exercise = partial(Exercise, lesson="02_stateful")
 
@@ -24,5 +25,12 @@ EXERCISES = (
         minutes=8,
         goal="give",
         judge=judge_per_rank,
+    ),
+    _exercise(
+        name="02-resume",
+        title="As if it had never stopped",
+        minutes=15,
+        goal="save",
+        judge=judge_resume,
     ),
 )
