@@ -231,10 +231,10 @@ def _explain_failed(run: Run, folder: Path, when: str) -> Settled:
         )
     if any("_get_optim_state_dict" in error.traceback for error in errors):
         return wrong(
-            f"{when or 'At its start: '}optimizer and model no longer know each other. `fully_shard` puts new "
-            f"parameters into the model, and an optimizer that was built before, or a load that "
-            f"came before, has the old ones. The order is: model, `fully_shard`, optimizer, "
-            f"then load or train."
+            f"{when or 'At its start: '}optimizer and model no longer know each other. "
+            f"`fully_shard` puts new parameters into the model, and an optimizer that was built "
+            f"before, or a load that came before, has the old ones. The order is: model, "
+            f"`fully_shard`, optimizer, then load or train."
         )
     told = mishaps.explain(run, read_stored(folder), folder)
     return wrong(when + told.verdict.reason) if when else told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,11 +49,11 @@ def judge_resume(answer: Any) -> Verdict:
             "return a dict with all that a training goes on from, and let `load_state_dict` put "
             "it back."
         )
-    if stored.lumps:
+    if lumps := [*stored.lumps, *_objects(stored)]:
         raise wrong(
-            f"The checkpoint holds `{stored.lumps[0]}` in one lump, pickled. DCP takes an object "
-            f"for a `Stateful` only if it has both methods, under these very names. One inside the "
-            f"dict that `state_dict` returns is not asked either: call its `state_dict()` there."
+            f"The checkpoint holds `{lumps[0]}` in one lump, pickled. DCP asks the objects of the "
+            f"dict that you save for their state, and no others: what `state_dict` returns must be "
+            f"tensors, numbers and dicts of them. Call the object's own `state_dict()` there."
         )
     saved, loaded = outputs["at_save"], outputs["after_load"]
     for explain in (_weights, _position, _noise, _moments, _schedule, _rate):
@@ -149,7 +150,7 @@ def _moments(stored: Stored, saved: Facts, loaded: Facts) -> str | None:
             "The optimizer's moments are not in the checkpoint, so the resumed AdamW remembers "
             "nothing. `get_optimizer_state_dict` gives them under the names of their parameters."
         )
-    if ".state.0." in keys[0]:
+    if re.search(r"\.state\.\d+\.exp_avg$", keys[0]):  # numbered, not named
         return (
             f"`{keys[0]}` is in the checkpoint, and the fresh optimizer has nothing of it. "
             f"`optimizer.state_dict()` of one that never made a step is empty: nothing asked, "
@@ -157,9 +158,10 @@ def _moments(stored: Stored, saved: Facts, loaded: Facts) -> str | None:
         )
     if not loaded[0]["moments"]:
         return (
-            f"`{keys[0]}` is in the checkpoint, and the fresh optimizer is empty, without an error: "
-            f"the trial left gradients. `get_optimizer_state_dict` makes room in a fresh optimizer "
-            f"only while there are none. Call `fresh.optimizer.zero_grad()` before `dcp.load`."
+            f"`{keys[0]}` is in the checkpoint, and the fresh optimizer is empty, without an "
+            f"error: the trial has left gradients. `get_optimizer_state_dict` makes room in a "
+            f"fresh optimizer only while there are none. Call `fresh.optimizer.zero_grad()` before "
+            f"`dcp.load`."
         )
     return (
         "The optimizer's moments are in the checkpoint, and the fresh optimizer has others: copies "
@@ -199,6 +201,17 @@ def _is_back(part: str, saved: Facts, loaded: Facts, rank: int | None = None) ->
     return all(_equal(saved[rank][part], loaded[rank][part]) for rank in ranks)
 
 
+def _objects(stored: Stored) -> list[str]:
+    """Return the keys of values that are neither tensors nor of Python's own kinds."""
+    import torch
+
+    return [
+        key
+        for key, value in stored.values.items()
+        if not isinstance(value, torch.Tensor) and type(value).__module__ != "builtins"
+    ]
+
+
 def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, list):
         return len(one) == len(other) and all(map(same, one, other))
@@ -218,10 +231,9 @@ def _has_tensor(stored: Stored, tensor: Any) -> bool:
 
 def _first_difference(outputs: dict[str, list[Any]]) -> int | None:
     """Return the first step of the whole training at which a rank's loss is another."""
-    steps = zip(
-        zip(*outputs["whole"], strict=True), zip(*outputs["resumed"], strict=True), strict=True
-    )
-    return next((n for n, (a, b) in enumerate(steps, _STEPS_BEFORE + 1) if a != b), None)
+    whole, resumed = (zip(*outputs[name], strict=True) for name in ("whole", "resumed"))
+    steps = enumerate(zip(whole, resumed, strict=True), _STEPS_BEFORE + 1)
+    return next((number for number, (losses, others) in steps if losses != others), None)
 
 
 def _in_the_losses(outputs: dict[str, list[Any]]) -> str:
@@ -243,5 +255,16 @@ def _explain_failed(run: Run, stored: Stored | None, folder: Any) -> Settled:
             f"`load_state_dict` looked for `{looked_for}`, which {asked} `state_dict` of the fresh "
             f"trainer did not ask for it. Both methods must use the same names, and "
             f"`state_dict` must name the same parts before and after a training."
+        )
+    if any(e.type == "CheckpointException" and "pickle" in e.message for e in errors):
+        return wrong(
+            "DCP tried to pickle an object, model and all, and could not. It takes an object for a "
+            "`Stateful` only if it has both methods, `state_dict` and `load_state_dict`, under "
+            "these very names; any other object is a plain value to it."
+        )
+    if any(e.type == "TypeError" and "'NoneType'" in e.message for e in errors):
+        return wrong(
+            "`state_dict` returned None: it comes to its end without a `return`. Let it return a "
+            "dict."
         )
     return mishaps.explain(run, stored, folder)
