@@ -159,9 +159,9 @@ def _moments(stored: Stored, saved: Facts, loaded: Facts) -> str | None:
     if not loaded[0]["moments"]:
         return (
             f"`{keys[0]}` is in the checkpoint, and the fresh optimizer is empty, without an "
-            f"error: the trial has left gradients. `get_optimizer_state_dict` makes room in a "
-            f"fresh optimizer only while there are none. Call `fresh.optimizer.zero_grad()` before "
-            f"`dcp.load`."
+            f"error. `get_optimizer_state_dict` makes room in a fresh optimizer only while no "
+            f"parameter has a gradient, and the trial leaves some: call "
+            f"`fresh.optimizer.zero_grad()` before `dcp.load`."
         )
     return (
         "The optimizer's moments are in the checkpoint, and the fresh optimizer has others: copies "
