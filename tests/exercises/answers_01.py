@@ -171,6 +171,10 @@ RESTART = {
         ((SAVE, ""), (STEPS, SAVE + STEPS)),
         ("its count is 1, not 3", "save after the last"),
     ),
+    "tries to load, and trains if that fails": (
+        ((IF, "try:\n"), ("else:\n", "except dcp.CheckpointException:\n")),
+        ("its count is 4, not 3", "a step of rate 0"),
+    ),
     "trains on": (
         ((RESUME, RESUME + TRAIN),),
         ("loaded it, and trained on", "counts 6 steps"),

@@ -195,7 +195,8 @@ RESUME = {
         (
             (
                 MODEL,
-                '            "model": {k: v.clone() for k, v in ours.model.state_dict().items()},\n',
+                '            "model": {k: v.clone() for k, v in '
+                "ours.model.state_dict().items()},\n",
             ),
             (TAKE_MODEL, ""),
         ),

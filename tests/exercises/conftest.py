@@ -55,11 +55,11 @@ class Learner:
 
 @pytest.fixture(scope="module")
 def learner() -> Iterator[Learner]:
-    modules = set(sys.modules)
     yield Learner()
-    for name in ("toy", "app_state", "look"):  # `%%module` imports them into this process
-        if name not in modules:
-            sys.modules.pop(name, None)
+    written = str(dcp_tutor.run_folder())
+    for name, module in list(sys.modules.items()):  # `%%module` imports them into this process
+        if str(getattr(module, "__file__", None)).startswith(written):
+            del sys.modules[name]
     dcp_tutor.remove_run_folder()
 
 

@@ -128,7 +128,13 @@ def _judge_first(run: Run, folder: Path) -> Stored:
         raise wrong(
             f"Adam counts its steps, and in the checkpoint its count is "
             f"{' and '.join(f'{step:g}' for step in sorted(steps)) or 'missing'}, not {_STEPS}. "
-            f"Train three steps first, and save after the last."
+            + (
+                "If you trained three, a load was tried first, and failed: it had asked the new "
+                "optimizer for its state, and to have one that made a step of rate 0. Look for the "
+                "checkpoint before you load it."
+                if steps == {_STEPS + 1}
+                else "Train three steps first, and save after the last."
+            )
         )
     if lost := _lost(stored, run):
         raise wrong(
