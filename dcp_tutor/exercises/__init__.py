@@ -7,6 +7,7 @@
 | `evidence` | what an answer left behind: a `Run`'s values, a checkpoint's content |
 | `mishaps` | sentences for a `Run` that failed, whatever the exercise |
 | `lesson_01`, … | one check function for each exercise of that lesson |
+| `held_rows` | the check of `03-rows`, with all the ways to be wrong about a shard |
 | `blanks/`, `solutions/` | the learner's cell, as it is given and as it could be filled in |
 
 A new exercise is an `Exercise` in its lesson's file, a blank and a solution under its name, and
