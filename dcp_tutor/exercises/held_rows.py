@@ -26,8 +26,8 @@ class _Case:
 
     def __str__(self) -> str:
         return (
-            f"with {self.name}, rank {self.rank} holds {_rows(self.there)}, and `rows_here` says "
-            f"{self.said if self.said != [] else 'none'}"
+            f"in the case `{self.name}` rank {self.rank} holds {_rows(self.there)}, and "
+            f"`rows_here` says {_rows(self.said) if isinstance(self.said, list) else self.said}"
         )
 
 
@@ -58,7 +58,7 @@ def _explain(cases: list[_Case]) -> Settled:
     first = bad[0]
     if any(case.said is None for case in bad) and not any(case.there for case in bad):
         return wrong(
-            f"Almost: only the empty shards are missing. {_start(first)}. Return an empty list "
+            f"Only the empty shards are missing. {_start(first)}. Return an empty list "
             f"there; a rank without rows is an ordinary case."
         )
     if any(not isinstance(case.said, list) for case in bad):
@@ -79,7 +79,7 @@ def _explain(cases: list[_Case]) -> Settled:
         )
     if all(case.is_right for case in cases if "hsdp" not in case.name):
         return wrong(
-            f"Right as long as all ranks stand in one line. In the mesh of HSDP, {first}. There "
+            f"Right as long as all ranks stand in one line. But {first}. With HSDP "
             f"the number of the rank and the number of ranks do not count; it is the place along "
             f"the *sharded* axis, and the size of that axis. Ask the weight's `device_mesh`."
         )
@@ -104,7 +104,7 @@ def _explain(cases: list[_Case]) -> Settled:
 
 
 def _read_cases(outputs: dict[str, list[Any]]) -> list[_Case]:
-    """Return every weight on every rank, one line of ranks before HSDP."""
+    """Return every weight on every rank: one line of ranks before HSDP, weight by weight."""
     cases = []
     for rank, (answers, held, wholes) in enumerate(
         zip(outputs["answers"], outputs["held"], outputs["wholes"], strict=True)
@@ -117,7 +117,8 @@ def _read_cases(outputs: dict[str, list[Any]]) -> list[_Case]:
             said = said.tolist() if hasattr(said, "tolist") else said
             said = sorted(said) if isinstance(said, list | tuple) else said
             cases.append(_Case(name, rank, len(whole), there, said))
-    return sorted(cases, key=lambda case: "hsdp" in case.name)
+    names = [case.name for case in cases]
+    return sorted(cases, key=lambda case: ("hsdp" in case.name, names.index(case.name)))
 
 
 def _find(part: Any, whole: Any) -> list[int]:

@@ -40,6 +40,7 @@ fully_shard(fsdp)
 fully_shard(hsdp, mesh=init_device_mesh("cpu", (2, 2), mesh_dim_names=("replicate", "shard")))
 rows = [len(layer.weight.to_local()) for layer in (fsdp, hsdp)]
 whole = len(fsdp.weight)
+dist.barrier()  # nobody leaves while another is still arriving
 dist.destroy_process_group()
 """
 
@@ -120,7 +121,7 @@ def judge_tied(answer: Any) -> Verdict:
         raise wrong(
             "The two weights are equal in the checkpoint, but Adam keeps a state for each: "
             "`optim.state.head.weight` is there beside the one of `emb.weight`. They are two "
-            "parameters, made equal by hand, and each gets only half of the gradient."
+            "parameters, made equal by hand, and each sees only its own part of the gradient."
         )
     if not {"one", "two"} <= whole_in.keys():
         raise not_yet(

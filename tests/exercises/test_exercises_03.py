@@ -73,7 +73,7 @@ ROWS = {
             (BLOCK, "block = -(-weight.shape[0] // dist.get_world_size())\n"),
             (FIRST, "first = dist.get_rank() * block\n"),
         ),
-        ("one line", "*sharded* axis", "10 rows, hsdp, rank 1"),
+        ("one line", "*sharded* axis", "`10 rows, hsdp` rank 1"),
     ),
     "rank alone": (
         ((FIRST, "first = dist.get_rank() * block\n"),),
