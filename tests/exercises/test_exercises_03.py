@@ -100,7 +100,7 @@ ROWS = {
     ),
     "nothing for empty": (
         ((ANSWER, ANSWER + " if len(weight.to_local()) else None"),),
-        ("only the empty shards", "empty list"),
+        ("Only the empty shards", "empty list"),
     ),
     "a pair": (
         ((ANSWER, "return f'{first}-{first + len(weight.to_local()) - 1}'"),),
