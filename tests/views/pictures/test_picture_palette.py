@@ -81,7 +81,7 @@ def test_neighbouring_hues_stay_apart(theme: Theme, by: str) -> None:
     for number in range(HUES):
         one, other = (seen(theme.fills[n % HUES], by) for n in (number, number + 1))
         distance = sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5
-        assert distance > 7, (number, distance)
+        assert distance > 12, (number, distance)
 
 
 @THEMES
