@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.views.pictures.card import INNER, MARGIN, Legend, draw_card, label
 from dcp_tutor.views.pictures.folding import fold
 from dcp_tutor.views.pictures.lettering import text_width
 from dcp_tutor.views.pictures.palette import hue
 from dcp_tutor.views.pictures.svg import Markup, element, group
-from dcp_tutor.views.words import bytes_text, count_text, ranks_text
+from dcp_tutor.views.words import count_text, ranks_text
 
 if TYPE_CHECKING:
     from dcp_tutor.views.pictures.files import FileBytes, Files, Record

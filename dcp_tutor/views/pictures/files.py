@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from dcp_tutor.checkpoints import Blob, Checkpoint, Chunk
+from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.checkpoints.torch_private import rank_of
 from dcp_tutor.views.pictures.file_drawing import draw_files
 from dcp_tutor.views.pictures.picture import Picture
-from dcp_tutor.views.words import box_text, bytes_text, count_text, printable, table
+from dcp_tutor.views.words import box_text, count_text
 
 _MOST_LINES, _LAST_LINES = 200, 9
 
@@ -180,14 +181,14 @@ def _files(checkpoint: Checkpoint) -> Files:
 
 def _said(files: Files) -> str:
     words = [
-        f"{printable(file.name)} {bytes_text(file.told)} in "
+        f"{plain(file.name)} {bytes_text(file.told)} in "
         f"{count_text(len(file.records), 'byte range')}{f' ({file.state})' if file.state else ''}"
         for file in files.files
     ]
     if len(words) > 6:
         words = [*words[:4], f"{len(words) - 5:,} more files", words[-1]]
     return (
-        f"The files of checkpoint {printable(files.name)}, each a bar cut into the byte ranges of "
+        f"The files of checkpoint {plain(files.name)}, each a bar cut into the byte ranges of "
         f"its entries: {'; '.join(words)}. Beneath them {_metadata_text(files)}."
     )
 
@@ -196,7 +197,7 @@ def _metadata_text(files: Files) -> str:
     one = files.metadata[0]
     who = one if len(files.metadata) == 1 else f"{len(files.metadata)} metadata files"
     return (
-        f"{printable(who)}, the commit, which names {count_text(files.num_records, 'byte range')} "
+        f"{plain(who)}, the commit, which names {count_text(files.num_records, 'byte range')} "
         f"of {count_text(files.num_tensors, 'tensor')} and "
         f"{count_text(files.num_blobs, 'other object')}"
     )
@@ -215,7 +216,7 @@ def _text(files: Files) -> str:
     if count > _MOST_LINES:
         cut = f"… {count - _MOST_LINES:,} more lines (dcp-tutor inspect PATH --all has them)"
         table_lines.insert(1 + _MOST_LINES - _LAST_LINES, cut)
-    head = f"checkpoint {printable(files.name)}: the byte ranges of its files"
+    head = f"checkpoint {plain(files.name)}: the byte ranges of its files"
     return "\n".join([head, *table_lines, _metadata_text(files)])
 
 
@@ -229,10 +230,10 @@ def _lines(files: Iterable[FileBytes]) -> Iterator[tuple[FileBytes, Record | Non
 
 
 def _row(file: FileBytes, record: Record | None) -> Sequence[str]:
-    name, rank = printable(file.name), "" if file.rank is None else str(file.rank)
+    name, rank = plain(file.name), "" if file.rank is None else str(file.rank)
     if record is None:
         return name, rank, "", "", "", "", f"({file.state})"
     return (
         name, rank, f"{record.start:,}", f"{record.stop:,}", f"{record.length:,}",
-        printable(record.fqn), record.part,
+        plain(record.fqn), record.part,
     )  # fmt: skip

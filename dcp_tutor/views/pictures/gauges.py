@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.views.pictures.card import Legend, label
 from dcp_tutor.views.pictures.palette import hue
 from dcp_tutor.views.pictures.svg import Markup, element, group
-from dcp_tutor.views.words import bytes_text, count_text, indices_text, ranks_text
+from dcp_tutor.views.words import count_text, indices_text, ranks_text
 
 if TYPE_CHECKING:
     from dcp_tutor.checkpoints import Chunk

@@ -7,21 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dcp_tutor.checkpoints import Chunk
+from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts import Box, placements_text
 from dcp_tutor.plans import LoadPlan, Read, TensorLoad
 from dcp_tutor.views.pictures.gauges import chunk_name
 from dcp_tutor.views.pictures.overlap_drawing import draw_overlap
 from dcp_tutor.views.pictures.picture import Picture
-from dcp_tutor.views.words import (
-    box_text,
-    bytes_text,
-    count_text,
-    printable,
-    ranks_text,
-    shape_text,
-    table,
-)
+from dcp_tutor.views.words import box_text, count_text, ranks_text, shape_text
 
 _MOST_LINES = 96
 _MOST_SAID = 6
@@ -167,13 +160,13 @@ def _said(overlap: Overlap) -> str:
     load = overlap.load
     words = [
         f"rank {read.rank} takes {box_text(read.in_tensor, read.sizes)} from "
-        f"{printable(chunk_name(read.chunk, read.chunk_number))}"
+        f"{plain(chunk_name(read.chunk, read.chunk_number))}"
         for read in overlap.reads[:_MOST_SAID]
     ]
     more = len(overlap.reads) - len(words)
     words += [f"{more:,} more reads"] if more else []
     return (
-        f"How {overlap.who} read {printable(load.fqn)} "
+        f"How {overlap.who} read {plain(load.fqn)} "
         f"{shape_text(load.shape)} from {count_text(len(overlap.order), 'stored chunk')}, "
         f"ribbons from chunks at the left to ranks at the right: {'; '.join(words)}. Needed are "
         f"{bytes_text(overlap.needed_bytes)}, read {bytes_text(overlap.read_bytes)}."
@@ -183,7 +176,7 @@ def _said(overlap: Overlap) -> str:
 def _text(overlap: Overlap) -> str:
     load = overlap.load
     head = [
-        f"{printable(load.fqn)} {shape_text(load.shape)}: "
+        f"{plain(load.fqn)} {shape_text(load.shape)}: "
         f"{count_text(len(overlap.order), 'stored chunk')} to "
         f"{overlap.who}, {overlap.how}",
         overlap.totals,
@@ -202,7 +195,7 @@ def _text(overlap: Overlap) -> str:
                 read.rank,
                 (
                     str(read.rank), box_text(read.in_tensor, read.sizes),
-                    printable(chunk_name(chunk, read.chunk_number)),
+                    plain(chunk_name(chunk, read.chunk_number)),
                     box_text(chunk.offsets, chunk.sizes),
                     bytes_text(read.needed_bytes), bytes_text(read.read_bytes),
                 ),

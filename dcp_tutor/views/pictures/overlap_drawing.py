@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.views.pictures.card import INNER, MARGIN, Legend, draw_card, label
 from dcp_tutor.views.pictures.folding import slot_of
 from dcp_tutor.views.pictures.gauges import WIDTH as GAUGES
@@ -23,7 +24,7 @@ from dcp_tutor.views.pictures.overlap_geometry import (
 )
 from dcp_tutor.views.pictures.palette import hue
 from dcp_tutor.views.pictures.svg import Markup, element, group, path
-from dcp_tutor.views.words import box_text, bytes_text, count_text, ranks_text, shape_text
+from dcp_tutor.views.words import box_text, count_text, ranks_text, shape_text
 
 if TYPE_CHECKING:
     from dcp_tutor.plans import Read

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.views.pictures.bands import (
     AXIS,
     Bands,
@@ -18,7 +19,7 @@ from dcp_tutor.views.pictures.folding import Slot
 from dcp_tutor.views.pictures.lettering import shorten, text_width
 from dcp_tutor.views.pictures.palette import hue
 from dcp_tutor.views.pictures.svg import Markup, element, group
-from dcp_tutor.views.words import bytes_text, count_text, indices_text, ranks_text, shape_text
+from dcp_tutor.views.words import count_text, indices_text, ranks_text, shape_text
 
 if TYPE_CHECKING:
     from dcp_tutor.views.pictures.shards import Held, Shards
