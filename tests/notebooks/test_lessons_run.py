@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +66,30 @@ def test_a_complete_state_resumes_exactly_and_a_missing_part_shows(
         "rng": "1",
         "progress": "None",
     }
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_shards_are_as_computed_on_other_numbers_of_ranks(
+    run_lesson: Callable[..., Any], ranks: int
+) -> None:
+    lesson = run_lesson("03", ranks=ranks, rows=7, width=64)
+
+    computed, said = (
+        line.split(":")[1].strip() for line in lesson.text("one-weight-map").splitlines()[:2]
+    )
+    blocks = {2: "[[0, 1, 2, 3], [4, 5, 6]]", 3: "[[0, 1, 2], [3, 4, 5], [6]]"}
+    assert computed == said == blocks[ranks]
+    as_plain = re.findall(r"^  \w+ ?\w* +(True|False) ", lesson.text("names-compare"), re.MULTILINE)
+    assert as_plain == ["True", "True", "True", "False"] * 2
+    share = {
+        line.split("  ")[0].strip(): float(line.rsplit(" ", 1)[1].rstrip("%"))
+        for line in lesson.text("memory-table").splitlines()
+        if line.endswith("%")
+    }
+    assert share["ddp"] == 100
+    assert share["per layer"] == share["root only"] == pytest.approx(100 / ranks, abs=3)
+    assert share["hsdp"] == pytest.approx(100 if ranks == 2 else 100 / 3, abs=3)
+    assert "already managed by another FSDP group" in lesson.text("untied")
 
 
 @pytest.mark.parametrize(
