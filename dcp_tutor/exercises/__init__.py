@@ -5,6 +5,7 @@
 | `judging` | `check` for learners, `judge` for programs; the list of all exercises |
 | `exercise`, `verdict` | the data of an exercise; what a check says, and how it is shown |
 | `evidence` | what an answer left behind: a `Run`'s values, a checkpoint's content |
+| `again` | a learner's program, started once more in other circumstances |
 | `mishaps` | sentences for a `Run` that failed, whatever the exercise |
 | `lesson_01/`, … | the lesson's `EXERCISES`, and a file for the check of each |
 | `held_rows` | the check of `03-rows`, with all the ways to be wrong about a shard |

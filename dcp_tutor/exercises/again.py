@@ -34,6 +34,11 @@ def start_again(run: Run, *, nproc_per_node: int, inputs: Mapping[str, Any], nam
         inputs: values that take the place of those that the learner gave with `-i`.
         name: of the new launch.
 
+    Example:
+        >>> run = launch("halved = 6 // n", inputs={"n": 1}, outputs=["halved"])
+        >>> start_again(run, nproc_per_node=2, inputs={"n": 2}, name="again").outputs
+        {'halved': [3, 3]}
+
     """
     given = run.folder / "inputs.pt"
     try:

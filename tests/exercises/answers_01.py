@@ -187,6 +187,10 @@ RESTART = {
         (("\n" + ANSWER, "\n"), (IF, ANSWER + IF)),
         ("`answer` is not theirs", "Ask it when all is loaded"),
     ),
+    "sets them only when it trains": (
+        ((MINE + "\n", ""), (IF, f"mine = None\n{IF}"), (SAVE, f"{SAVE}    {MINE}\n")),
+        ("On the second start `mine` is empty", "not inside"),
+    ),
     "torch.save": (
         (
             (

@@ -133,18 +133,18 @@ WHOLE = "options=dsd.StateDictOptions(full_state_dict=True))"
 RESUME = {
     "gradients alive at the load": (
         ((CLEAR, ""),),
-        ("the fresh optimizer is empty", "a gradient", "`fresh.optimizer.zero_grad()`", "step 7"),
+        ("fresh optimizer is empty", "a gradient", "`fresh.optimizer.zero_grad()`", "step 2 after"),
     ),
     "the optimizer's own state_dict": (
         (
             (OPTIMIZER, '            "optimizer": ours.optimizer.state_dict(),\n'),
             (TAKE_OPTIMIZER, '        ours.optimizer.load_state_dict(state["optimizer"])\n'),
         ),
-        ("never made a step is empty", "nothing asked, nothing loaded", "step 7"),
+        ("never made a step is empty", "nothing asked, nothing loaded", "step 2 after"),
     ),
     "optimizer left out": (
         ((OPTIMIZER, ""), (TAKE_OPTIMIZER, "")),
-        ("moments are not in the checkpoint", "step 7"),
+        ("moments are not in the checkpoint", "step 2 after"),
     ),
     "optimizer filled in a copy": (
         (
@@ -156,11 +156,11 @@ RESUME = {
     ),
     "optimizer's numbers not taken": (
         ((TAKE_OPTIMIZER, ""),),
-        ("its learning rate is 0.1 instead of 0.01", "step 7"),
+        ("its learning rate is 0.1 instead of 0.01", "step 2 after"),
     ),
     "scheduler left out": (
         ((SCHEDULER, ""), (TAKE_SCHEDULER, "")),
-        ("The schedule of the learning rate is not", "step 8"),
+        ("The schedule of the learning rate is not", "step 3 after"),
     ),
     "scheduler not taken": (
         ((TAKE_SCHEDULER, ""),),
@@ -172,7 +172,7 @@ RESUME = {
     ),
     "noise left out": (
         ((NOISE, ""), (TAKE_NOISE, "")),
-        ("random number generator is not in the checkpoint", "step 6"),
+        ("random number generator is not in the checkpoint", "step 1 after"),
     ),
     "one key for all noise": (
         (
@@ -190,7 +190,10 @@ RESUME = {
         ("The position in the data is not", "40 waves", "with wave 0"),
     ),
     "position not taken": (((TAKE_POSITION, ""),), ("trainer's is 0", "no number is loaded")),
-    "model left out": (((MODEL, ""), (TAKE_MODEL, "")), ("weights of the model are not", "step 6")),
+    "model left out": (
+        ((MODEL, ""), (TAKE_MODEL, "")),
+        ("weights of the model are not", "step 1 after"),
+    ),
     "model filled in a copy": (
         (
             (
@@ -211,7 +214,7 @@ RESUME = {
     ),
     "noise after the load": (
         ((FACTS, f"{FACTS}fresh.loss()\n"),),
-        ("all parts are the saved ones", "part at step 6"),
+        ("all parts are the saved ones", "part at step 1 after"),
     ),
     "another name": (
         ((TAKE_POSITION, '        ours.position = state["waves"]\n'),),

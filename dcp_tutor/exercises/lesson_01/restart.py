@@ -13,6 +13,7 @@ from dcp_tutor.exercises.evidence import (
     Stored,
     count,
     flat_tensors,
+    is_blank,
     is_saved_by,
     need_folder,
     need_outputs,
@@ -149,7 +150,12 @@ def _judge_next(run: Run, folder: Path, committed: bytes, stored: Stored) -> Non
     """Refuse a second start that does not have what the first one saved."""
     if not run.ok:
         raise _explain_failed(run, folder, "Started again, on two ranks: ")
-    outputs = need_outputs(run, _OUTPUTS)
+    outputs = run.outputs
+    if empty := [name for name in _OUTPUTS if is_blank(outputs[name])]:
+        raise wrong(
+            f"On the second start `{empty[0]}` is empty. Whether the program loads or trains, it "
+            f"must set all three at its end: write those lines after the `if`, not inside."
+        )
     rewritten = (folder / ".metadata").read_bytes() != committed
     steps = {plain(value) for key, value in _tensors(run).items() if key.endswith(".step")}
     if steps and max(steps) > _STEPS:

@@ -19,8 +19,6 @@ from dcp_tutor.exercises.verdict import Settled, Verdict, not_yet, right, undeci
 from dcp_tutor.launching.messages import name_ranks
 from dcp_tutor.launching.run import Run
 
-_STEPS_BEFORE = 5
-
 Facts = Sequence[dict[str, Any]]
 """What each rank's `Trainer.facts()` said."""
 
@@ -62,8 +60,8 @@ def judge_resume(answer: Any) -> Verdict:
     if parts := _first_difference(outputs):
         raise wrong(
             f"Right after the load all parts are the saved ones, and yet the losses part at step "
-            f"{parts}. Something touched the fresh trainer between its load and its first step: "
-            f"leave nothing there but `facts`."
+            f"{parts} after it. Something touched the fresh trainer between its load and its first "
+            f"step: leave nothing there but `facts`."
         )
     whole_weights = [_joined(saved, "weights", index) for index in range(len(saved[0]["weights"]))]
     gathered = [
@@ -230,9 +228,9 @@ def _has_tensor(stored: Stored, tensor: Any) -> bool:
 
 
 def _first_difference(outputs: dict[str, list[Any]]) -> int | None:
-    """Return the first step of the whole training at which a rank's loss is another."""
+    """Return the first step after the load at which a rank's loss is another, from 1."""
     whole, resumed = (zip(*outputs[name], strict=True) for name in ("whole", "resumed"))
-    steps = enumerate(zip(whole, resumed, strict=True), _STEPS_BEFORE + 1)
+    steps = enumerate(zip(whole, resumed, strict=True), 1)
     return next((number for number, (losses, others) in steps if losses != others), None)
 
 
@@ -241,7 +239,7 @@ def _in_the_losses(outputs: dict[str, list[Any]]) -> str:
     step = _first_difference(outputs)
     if step is None:
         return " No loss shows it yet; five steps are too few."
-    return f" The losses show it from step {step}."
+    return f" The losses show it at step {step} after the load."
 
 
 def _explain_failed(run: Run, stored: Stored | None, folder: Any) -> Settled:
