@@ -77,7 +77,7 @@ ROWS = {
     ),
     "rank alone": (
         ((FIRST, "first = dist.get_rank() * block\n"),),
-        ("one line", "rank 2 holds [0, 1, 2, 3, 4]"),
+        ("not for the copies", "rank 2 holds [0, 1, 2, 3, 4]", "at row 0 again"),
     ),
     "full blocks": (
         ((ANSWER, "return list(range(first, first + block))"),),
