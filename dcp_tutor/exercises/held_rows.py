@@ -77,6 +77,12 @@ def _explain(cases: list[_Case]) -> Settled:
             f"The number of rows is right on every rank, but you count them from 0 everywhere. "
             f"Wanted are their numbers in the *whole* weight: {first}."
         )
+    if all(case.is_right for case in cases if not _is_copy(case, cases)):
+        return wrong(
+            f"Right for the first group of ranks, not for the copies: {first}. Each group of HSDP "
+            f"begins at row 0 again. The number of the rank says nothing about that; its place "
+            f"along the *sharded* axis does: `weight.device_mesh.get_local_rank(axis)`."
+        )
     if all(case.is_right for case in cases if "hsdp" not in case.name):
         return wrong(
             f"Right as long as all ranks stand in one line. But {first}. With HSDP "
@@ -125,6 +131,15 @@ def _find(part: Any, whole: Any) -> list[int]:
     """Return where the rows of `part` stand in `whole`, whose rows are all different."""
     rows = whole.tolist()
     return [rows.index(row) for row in part.tolist()]
+
+
+def _is_copy(case: _Case, cases: list[_Case]) -> bool:
+    """Say whether an earlier rank holds the same rows of the same weight."""
+    return bool(case.there) and any(
+        other.rank < case.rank and other.there == case.there
+        for other in cases
+        if other.name == case.name
+    )
 
 
 def _is_even(cases: list[_Case]) -> bool:
