@@ -68,6 +68,10 @@ ROWS = {
         ),
         ("one line", "*sharded* axis", "`10 rows, hsdp` rank 1"),
     ),
+    "rank alone": (
+        ((FIRST, "first = dist.get_rank() * block\n"),),
+        ("not for the copies", "rank 2 holds [0, 1, 2, 3, 4]", "at row 0 again"),
+    ),
     "full blocks": (
         ((ANSWER, "return list(range(first, first + block))"),),
         ("do not exist", "[9, 10, 11]", "cut short"),

@@ -66,11 +66,3 @@ def test_rows_may_come_from_the_chunk_that_dcp_asks_for(at_work):
         "    return list(range(chunk.offsets[0], chunk.offsets[0] + chunk.sizes[0]))",
     )
     assert judge("03-rows", at_work.answer(cell, "my_rows")).outcome is Outcome.RIGHT
-
-
-def test_the_rank_with_the_right_blocks_is_the_same_mistake_as_with_all_ranks(at_work):
-    cell = ROWS.replace(answers_03.FIRST, "first = dist.get_rank() * block\n")
-    verdict = judge("03-rows", at_work.answer(cell, "my_rows"))
-    assert verdict.outcome is Outcome.WRONG
-    assert "one line" in verdict.reason
-    assert "rank 2 holds [0, 1, 2, 3, 4]" in verdict.reason
