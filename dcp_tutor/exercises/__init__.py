@@ -7,6 +7,7 @@
 | `evidence` | what an answer left behind: a `Run`'s values, a checkpoint's content |
 | `mishaps` | sentences for a `Run` that failed, whatever the exercise |
 | `lesson_01`, … | one check function for each exercise of that lesson |
+| `latest`, `retention` | two checks of lesson 04 that need a file of their own |
 | `blanks/`, `solutions/` | the learner's cell, as it is given and as it could be filled in |
 
 A new exercise is an `Exercise` in its lesson's file, a blank and a solution under its name, and
