@@ -108,7 +108,7 @@ KEEP_TWO = {
     "keeps three": (((OLD, OLD.replace("-2", "-3")),), ("9, 10, 11", "one too many")),
     "sorted as text": (
         ((SORT, "        complete.sort()\n"),),
-        ("`step-8`, `step-9`", "as text", "numbers"),
+        ("`step-8`, `step-9`", "As text", "numbers"),
     ),
     "all of them removed": (
         ((OLD, "        for old in complete:\n"),),
