@@ -20,7 +20,8 @@ def judge_keep_two(answer: Any) -> Verdict:
     if not run.ok:
         raise _explain_failed_saves(run, folder)
     folders = sorted(path for path in folder.glob("*") if path.is_dir() and any(path.iterdir()))
-    if (folder / ".metadata").exists() or len(folders) == 1:
+    alone = folders[0] if len(folders) == 1 else folder
+    if (alone / ".metadata").exists():
         raise wrong(
             "Everything was saved into one folder, each step over the one before. When step 12 "
             "failed, it had already written over step 11: what is left is a mix of both, and it "
@@ -79,8 +80,8 @@ def _step_of(path: Path) -> int | None:
     if stored is None or stored.lumps or not isinstance(stored.values.get("step"), int):
         return None
     step: int = stored.values["step"]
-    weight = stored.values.get("weight")
-    return step if weight is not None and same(weight, weight.new_full((8,), step)) else None
+    parts = [value for key, value in stored.values.items() if key != "step"]
+    return step if parts and all(same(part, part.new_full((8,), step)) for part in parts) else None
 
 
 def _explain_kept(found: list[int]) -> Exception:

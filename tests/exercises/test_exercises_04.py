@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import torch
+import torch.distributed.checkpoint as dcp
 
 from dcp_tutor.exercises import Outcome, judge
 from dcp_tutor.exercises.verdict import right
@@ -93,12 +95,8 @@ TIDY = TIDY_IF + FIND + SORT + OLD + REMOVE
 
 KEEP_TWO = {
     "one folder for all": (
-        ((SAVE + TIDY, SAVE.replace('folder / f"step-{step}"', "folder")),),
-        ("into one folder", "a mix of both"),
-    ),
-    "one folder below, for all": (
         ((SAVE + TIDY, SAVE.replace('f"step-{step}"', '"latest"')),),
-        ("into one folder",),
+        ("into one folder", "a mix of both"),
     ),
     "removes nothing": (((TIDY, ""),), ("nothing was removed",)),
     "removes first": (
@@ -127,7 +125,7 @@ KEEP_TWO = {
         ("`step-8`", "no checkpoints any more", "`shutil.rmtree`"),
     ),
     "data removed, .metadata not": (
-        ((REMOVE, '            for file in old.glob("*.distcp"):\n                file.unlink()\n'),),
+        ((REMOVE, '            [file.unlink() for file in old.glob("*.distcp")]\n'),),
         ("has its `.metadata`", "as a whole"),
     ),
     "not with the writer": (
@@ -178,3 +176,30 @@ def test_keep_two_teaches(keep_two, teaches):
 def test_a_check_that_passes_everything_is_caught(which, request, teaches):
     with pytest.raises(AssertionError):
         teaches(request.getfixturevalue(which), lambda answer: right("Well done."))
+
+
+def test_one_folder_may_be_the_given_one(learner, keep_two):
+    cell = keep_two.exercise.solution.replace(
+        SAVE + TIDY, SAVE.replace('folder / f"step-{step}"', "folder")
+    )
+    verdict = judge("04-keep-two", learner.answer(cell, "my_saves"))
+    assert verdict.outcome is Outcome.WRONG
+    assert "a mix of both" in verdict.reason
+    parts = [f"part_{rank}" for rank in range(4)]
+    loaded = {part: torch.zeros(8) for part in parts}
+    dcp.load(loaded, checkpoint_id=learner.shell.user_ns["kept_dir"], no_dist=True)
+    assert [loaded[part][0].item() for part in parts] == [12, 12, 12, 11], "what the check says"
+
+
+def test_a_failed_save_that_was_tidied_up_is_right_too(learner, keep_two):
+    cell = keep_two.exercise.solution.replace(
+        SAVE,
+        "    try:\n    " + SAVE + "    except dcp.CheckpointException:\n        dist.barrier()\n"
+        '        shutil.rmtree(folder / f"step-{step}", ignore_errors=True)\n        raise\n',
+    )
+    assert judge("04-keep-two", learner.answer(cell, "my_saves")).outcome is Outcome.RIGHT
+
+
+def test_a_training_without_the_failing_save_is_not_yet_judged(learner, keep_two):
+    cell = keep_two.exercise.solution.replace("    save_step(12, FullDisk)", "    pass")
+    assert judge("04-keep-two", learner.answer(cell, "my_saves")).outcome is Outcome.NOT_YET
