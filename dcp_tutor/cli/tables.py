@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dcp_tutor.checkpoints import Blob, Change, Chunk, Node, Tensor, tree_of

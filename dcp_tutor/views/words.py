@@ -63,12 +63,12 @@ def range_text(offset: int, size: int) -> str:
 
     Example:
         >>> range_text(3, 3), range_text(9, 1), range_text(10, 0)
-        ('3–5', '9', 'none')
+        ('3-5', '9', 'none')
 
     """
     if size == 0:
         return "none"
-    return str(offset) if size == 1 else f"{offset}–{offset + size - 1}"
+    return str(offset) if size == 1 else f"{offset}-{offset + size - 1}"
 
 
 def indices_text(dimension: int, offset: int, size: int) -> str:
@@ -76,7 +76,7 @@ def indices_text(dimension: int, offset: int, size: int) -> str:
 
     Example:
         >>> indices_text(0, 3, 3), indices_text(1, 0, 1), indices_text(2, 0, 4)
-        ('rows 3–5', 'column 0', 'dim 2: 0–3')
+        ('rows 3-5', 'column 0', 'dim 2: 0-3')
 
     """
     if dimension >= len(_DIMENSIONS):
@@ -92,14 +92,16 @@ def box_text(offsets: Sequence[int], sizes: Sequence[int]) -> str:
 
     Example:
         >>> box_text((4, 0), (4, 8)), box_text((10, 0), (0, 8)), box_text((), ())
-        ('rows 4–7, columns 0–7', 'nothing', 'the scalar')
+        ('rows 4-7, columns 0-7', 'nothing', 'the scalar')
 
     """
     if not sizes:
         return "the scalar"
     if 0 in sizes:
         return "nothing"
-    return ", ".join(indices_text(d, o, s) for d, (o, s) in enumerate(zip(offsets, sizes, strict=True)))
+    return ", ".join(
+        indices_text(d, o, s) for d, (o, s) in enumerate(zip(offsets, sizes, strict=True))
+    )
 
 
 def ranks_text(ranks: Collection[int], *, most: int = 6) -> str:
@@ -107,7 +109,7 @@ def ranks_text(ranks: Collection[int], *, most: int = 6) -> str:
 
     Example:
         >>> ranks_text([1]), ranks_text([0, 2, 3, 4]), ranks_text(range(0, 64, 8))
-        ('rank 1', 'ranks 0, 2–4', '8 ranks: 0, 8, 16 … 56')
+        ('rank 1', 'ranks 0, 2-4', '8 ranks: 0, 8, 16 … 56')
 
     """
     numbers = sorted(set(ranks))

@@ -81,9 +81,9 @@ def balance(plan: LoadPlan | SavePlan) -> Picture:
         >>> print(balance(plan_save({"w": (4, 2), "step": ()}, "fsdp=2")))
         Bytes of each rank in a save, fsdp=2: held against written
         ranks   held  written
-        rank 0  20 B     20 B
-        rank 1  20 B     16 B
-        Rank 0 has most written, 20 B, 1.11 times the mean; the mean is 18 B, the least 16 B.
+        rank 0  20 B     16 B
+        rank 1  20 B     20 B
+        Rank 1 has most written, 20 B, 1.11 times the mean; the mean is 18 B, the least 16 B.
 
     """
     if isinstance(plan, SavePlan):

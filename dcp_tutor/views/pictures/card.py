@@ -107,9 +107,7 @@ def draw_card(
         element("desc", alt, id=f"{scope}-desc"),
         element("style", Markup(rules(scope) + style.replace("SCOPE", scope))),
         _patterns(scope),
-        element(
-            "rect", x=0.5, y=0.5, width=WIDTH - 1, height=total - 1, rx=8, class_="card"
-        ),
+        element("rect", x=0.5, y=0.5, width=WIDTH - 1, height=total - 1, rx=8, class_="card"),
         *marks,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {WIDTH} {total}",

@@ -96,7 +96,12 @@ def _pieces(file: FileBytes) -> list[Piece]:
     kept = set(largest)
     joined: list[Piece] = []
     for number, piece in enumerate(pieces):
-        if number not in kept and joined and len(joined[-1].records) != 1 and number - 1 not in kept:
+        if (
+            number not in kept
+            and joined
+            and len(joined[-1].records) != 1
+            and number - 1 not in kept
+        ):
             last = joined.pop()
             piece = Piece((*last.records, *piece.records), last.length + piece.length)
         joined.append(piece)
@@ -128,7 +133,9 @@ def _file(
         x += width
     if not pieces:
         marks.append(element("rect", x=x, y=y, width=_BAR, height=_HEIGHT, class_="line dash"))
-    words, kind = (file.state.partition(":")[0], "bad") if file.state else (bytes_text(file.told), "")
+    words, kind = (
+        (file.state.partition(":")[0], "bad") if file.state else (bytes_text(file.told), "")
+    )
     if file.state and text_width(words) < _SIZES - 8:
         marks.append(label(MARGIN + INNER, middle, words, "end", kind or "muted"))
     elif file.state:
@@ -144,9 +151,7 @@ def _file(
     return group(marks, class_="file", data_file=file.name, data_rank=file.rank)
 
 
-def _piece(
-    piece: Piece, x: float, y: float, width: float, missing: bool, legend: Legend
-) -> Markup:
+def _piece(piece: Piece, x: float, y: float, width: float, missing: bool, legend: Legend) -> Markup:
     place: dict[str, float] = {"x": x, "y": y, "width": width, "height": _HEIGHT}
     if not piece.records:
         legend.add("bytes that no entry names", "line", "hatch")
@@ -180,8 +185,12 @@ def _folded(files: Sequence[FileBytes], y: float) -> Markup:
     ranks = [file.rank for file in files if file.rank is not None]
     alike = len({_likeness(file)[:1] for file in files}) == 1
     words = f"{count_text(len(files), 'more file')}: {ranks_text(ranks)}"
-    words += f", each {bytes_text(files[0].told)}" if alike else (
-        f", {bytes_text(min(f.told for f in files))} to {bytes_text(max(f.told for f in files))}"
+    words += (
+        f", each {bytes_text(files[0].told)}"
+        if alike
+        else (
+            f", {bytes_text(min(f.told for f in files))} to {bytes_text(max(f.told for f in files))}"
+        )
     )
     room = text_width(words, bold=True) + 14
     x = MARGIN + _NAMES
@@ -199,7 +208,7 @@ def _folded(files: Sequence[FileBytes], y: float) -> Markup:
 
 
 def _commit(files: Files, y: float) -> list[Markup]:
-    name = files.metadata[0] if len(files.metadata) == 1 else f"{len(files.metadata)} × .metadata"
+    name = files.metadata[0] if len(files.metadata) == 1 else f"{len(files.metadata)} metadata files"
     x, height = MARGIN + _NAMES, _HEIGHT + 4
     words = f"the commit: written last, names all {files.num_records:,} byte ranges above"
     if len(files.metadata) > 1:
@@ -225,9 +234,7 @@ def _commit(files: Files, y: float) -> list[Markup]:
     ]  # fmt: skip
 
 
-def _keys(
-    files: Files, pieces: dict[str, list[Piece]], y: float
-) -> tuple[list[Markup], float]:
+def _keys(files: Files, pieces: dict[str, list[Piece]], y: float) -> tuple[list[Markup], float]:
     """List the entries by number, in two columns."""
     entries = list(files.entries.items())
     blobs = {r.number for file in files.files for r in file.records if r.is_blob}

@@ -57,7 +57,9 @@ def draw_gauge(
             place = {"x": x + needed + other, "y": y, "width": wrapping, "height": _HEIGHT}
             marks.append(element("rect", **place, class_="dots"))
         marks.append(
-            element("rect", x=x, y=y, width=max(2.0, needed), height=_HEIGHT, class_=f"part {colour}")
+            element(
+                "rect", x=x, y=y, width=max(2.0, needed), height=_HEIGHT, class_=f"part {colour}"
+            )
         )
         marks.append(element("rect", x=x, y=y, width=length, height=_HEIGHT, class_="line"))
         x += length

@@ -20,9 +20,9 @@ _WIDTHS = {
     letter: hundredths / 100
     for hundredths, letters in {
         28: "'ijl", 30: "IJ", 32: " ,.·", 34: "/:;\\|", 36: "f-", 40: "()[]t!", 41: "r",
-        46: '"', 50: "*_`–", 52: "sz", 55: "?c", 56: "L", 59: "Fkvxy", 61: "PTYao", 64: "e",
+        46: '"', 50: "*_`", 52: "sz", 55: "?c", 56: "L", 59: "Fkvxy", 61: "PTYao", 64: "e",
         65: "ESbdghnpqu$0123456789{}", 69: "AVBRXZKC", 77: "UHNDG", 82: "&OQw",
-        86: "#+<=>^~M×→✓", 100: "%mW@…⋯",
+        86: "#+<=>^~M→✓", 100: "%mW@…⋯",
     }.items()
     for letter in letters
 }  # fmt: skip

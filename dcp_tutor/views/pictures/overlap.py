@@ -172,5 +172,7 @@ def _text(overlap: Overlap) -> str:
     kept = rows if len(rows) <= _MOST_LINES else [*rows[: _MOST_LINES - 9], *rows[-8:]]
     body = table(kept, right=(4, 5)).split("\n")
     if len(kept) < len(rows):
-        body.insert(_MOST_LINES - 9, f"… {len(rows) - len(kept):,} more lines (plan.reads(fqn) has all)")
+        body.insert(
+            _MOST_LINES - 9, f"… {len(rows) - len(kept):,} more lines (plan.reads(fqn) has all)"
+        )
     return "\n".join([*head, *body])

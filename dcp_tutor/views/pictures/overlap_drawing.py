@@ -192,17 +192,13 @@ def _top(view: View, offsets: Sequence[int]) -> int:
 
 def _ghost(view: View, lane: Lane, x: float) -> Markup:
     """Draw how far the whole tensor's columns reach."""
-    return element(
-        "rect", x=x, y=lane.y, width=view.width, height=lane.height, class_="grid dash"
-    )
+    return element("rect", x=x, y=lane.y, width=view.width, height=lane.height, class_="grid dash")
 
 
 def _chunk(overlap: Overlap, view: View, lane: Lane, x: float, legend: Legend) -> Markup:
     if lane.folded:
         legend.add("many alike, not to scale", "fold")
-        block = element(
-            "rect", x=x, y=lane.y, width=view.width, height=lane.height, class_="fold"
-        )
+        block = element("rect", x=x, y=lane.y, width=view.width, height=lane.height, class_="fold")
         return group([block], class_="chunks", data_chunks=len(lane.slot))
     chunk, number = overlap.chunks[lane.slot[0]], overlap.order[lane.slot[0]]
     place = view.place(x, lane.y, chunk.offsets, chunk.sizes, _top(view, chunk.offsets))
@@ -246,7 +242,7 @@ def _chunk_label(overlap: Overlap, lane: Lane) -> list[Markup]:
     name = chunk.file if chunk.file is not None else f"chunk {number}"
     part = box_text(chunk.offsets[:1], chunk.sizes[:1]) if chunk.sizes else "the scalar"
     if len(chunk.sizes) > 1 and chunk.sizes[1] != overlap.load.shape[1]:
-        part += f", cols {chunk.offsets[1]}–{chunk.offsets[1] + chunk.sizes[1] - 1}"
+        part += f", cols {chunk.offsets[1]}-{chunk.offsets[1] + chunk.sizes[1] - 1}"
     return [
         label(x, middle - 3, name, "mono", "end", room=_LEFT - 14),
         label(x, middle + 14, part, "end", "muted", room=_LEFT - 14),
@@ -256,9 +252,7 @@ def _chunk_label(overlap: Overlap, lane: Lane) -> list[Markup]:
 def _shard(overlap: Overlap, view: View, lane: Lane, x: float, legend: Legend) -> Markup:
     if lane.folded:
         legend.add("many alike, not to scale", "fold")
-        block = element(
-            "rect", x=x, y=lane.y, width=view.width, height=lane.height, class_="fold"
-        )
+        block = element("rect", x=x, y=lane.y, width=view.width, height=lane.height, class_="fold")
         return group([block], class_="shards", data_ranks=len(lane.slot))
     rank = lane.slot[0]
     box = overlap.shards[rank]

@@ -169,7 +169,9 @@ def _bands(shards: Shards, dimension: int | None, *, across: bool, height: float
     return Bands(dimension, starts, sizes, tuple(slots), tuple(places))
 
 
-def _cells(shards: Shards, rows: Bands, columns: Bands) -> dict[tuple[tuple[int, int], tuple[int, int]], list[Held]]:
+def _cells(
+    shards: Shards, rows: Bands, columns: Bands
+) -> dict[tuple[tuple[int, int], tuple[int, int]], list[Held]]:
     """Put shards that are drawn in the same place together."""
     cells: dict[tuple[tuple[int, int], tuple[int, int]], list[Held]] = {}
     for held in shards.filled:
@@ -254,9 +256,7 @@ def _beside(
     return label(x, top + y + height / 2 + 4.5, shorten(words, room), "muted")
 
 
-def _axes(
-    rows: Bands, columns: Bands, left: float, top: float, above: float
-) -> list[Markup]:
+def _axes(rows: Bands, columns: Bands, left: float, top: float, above: float) -> list[Markup]:
     marks = []
     if rows.dimension is not None:
         for slot, (at, length) in zip(rows.slots, rows.places, strict=True):
@@ -273,9 +273,9 @@ def _axes(
             if text_width(words) <= length - 4:
                 marks.append(label(middle, y, words, "mid"))
                 continue
-            first, _, last = words.partition("–")
-            if max(text_width(f"{first}–"), text_width(last)) <= length:
-                marks.append(label(middle, y - 15, f"{first}–", "mid"))
+            first, _, last = words.partition("-")
+            if max(text_width(f"{first}-"), text_width(last)) <= length:
+                marks.append(label(middle, y - 15, f"{first}-", "mid"))
                 marks.append(label(middle, y, last, "mid"))
     return marks
 
@@ -288,7 +288,9 @@ def _band_text(bands: Bands, slot: Slot) -> str:
 
 
 def _outline(left: float, top: float, width: float, height: float) -> list[Markup]:
-    frame = element("rect", x=left, y=top, width=width, height=height, class_="line", stroke_width=1.5)
+    frame = element(
+        "rect", x=left, y=top, width=width, height=height, class_="line", stroke_width=1.5
+    )
     return [frame]
 
 

@@ -9,13 +9,19 @@ from typing import Any
 
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts import Layout, placements_text
+from dcp_tutor.views.pictures.folding import fold
 from dcp_tutor.views.pictures.picture import Picture
 from dcp_tutor.views.pictures.shard_drawing import draw_shards
 from dcp_tutor.views.words import (
-    box_text, bytes_text, count_text, indices_text, printable, range_text, ranks_text, shape_text,
+    box_text,
+    bytes_text,
+    count_text,
+    printable,
+    range_text,
+    ranks_text,
+    shape_text,
     table,
 )  # fmt: skip
-from dcp_tutor.views.pictures.folding import fold
 
 _MOST_ROWS = 64
 _MOST_SAID = 8
@@ -74,7 +80,9 @@ class Shards:
         return len({rank for held in self.held for rank in held.ranks})
 
 
-def shard_map(tensor: Any, layout: Layout | str | None = None, *, fqn: str | None = None) -> Picture:
+def shard_map(
+    tensor: Any, layout: Layout | str | None = None, *, fqn: str | None = None
+) -> Picture:
     """Draw which rank holds which rows and columns of a tensor.
 
     Rows and columns are to scale. Ranks that hold the same box stand in it together; ranks that
@@ -99,10 +107,10 @@ def shard_map(tensor: Any, layout: Layout | str | None = None, *, fqn: str | Non
         net.weight [10, 8]: which rank holds which part
         4 ranks, fsdp=4: (Shard(0),)
         ranks   rows  columns  elements
-        rank 0  0–2   0–7            24
-        rank 1  3–5   0–7            24
-        rank 2  6–8   0–7            24
-        rank 3  9     0–7             8
+        rank 0  0-2   0-7            24
+        rank 1  3-5   0-7            24
+        rank 2  6-8   0-7            24
+        rank 3  9     0-7             8
 
     """
     shards = _shards(tensor, layout, fqn)
@@ -159,7 +167,9 @@ def _joined(boxes: Iterable[tuple[Any, tuple[int, ...]]]) -> tuple[Held, ...]:
         ranks.setdefault((tuple(box.offsets), tuple(box.sizes)), []).extend(some)
     return tuple(
         Held(offsets, sizes, tuple(some))
-        for (offsets, sizes), some in sorted(ranks.items(), key=lambda item: min(item[1], default=0))
+        for (offsets, sizes), some in sorted(
+            ranks.items(), key=lambda item: min(item[1], default=0)
+        )
     )
 
 
@@ -198,7 +208,9 @@ def _text(shards: Shards) -> str:
         held = shards.held[slot[0]]
         cells = [range_text(held.offsets[d], held.sizes[d]) for d in dims]
         cells = [ranks_text(held.ranks), *cells, f"{held.numel:,}"]
-        rows.append([*cells, bytes_text(held.numel * shards.itemsize)] if shards.itemsize else cells)
+        rows.append(
+            [*cells, bytes_text(held.numel * shards.itemsize)] if shards.itemsize else cells
+        )
     numbers = [len(heading) - 1, len(heading)]
     return "\n".join([*lines, _table_with_folds(rows, numbers)])
 

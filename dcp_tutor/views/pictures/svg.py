@@ -1,7 +1,7 @@
 """Writing SVG: one function, `element`, that escapes whatever it is handed.
 
-    >>> element("text", "a < b", x=1.50, class_="name")
-    '<text x="1.5" class="name">a &lt; b</text>'
+>>> element("text", "a < b", x=1.50, class_="name")
+'<text x="1.5" class="name">a &lt; b</text>'
 """
 
 from __future__ import annotations

@@ -26,9 +26,7 @@ _LEAST = 2.0
 
 def draw_timeline(found: Timeline, alt: str) -> str:
     """Draw it."""
-    longest = max(
-        found.lanes, key=lambda lane: max((span.end for span in lane.spans), default=0.0)
-    )
+    longest = max(found.lanes, key=lambda lane: max((span.end for span in lane.spans), default=0.0))
     slots = fold(range(len(found.lanes)), _MOST_LANES, keep={found.lanes.index(longest)})
     scale = _SPAN / max(found.seconds, 1e-9)
     legend = Legend()
