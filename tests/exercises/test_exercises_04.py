@@ -178,6 +178,7 @@ def test_a_check_that_passes_everything_is_caught(which, request, teaches):
         teaches(request.getfixturevalue(which), lambda answer: right("Well done."))
 
 
+@pytest.mark.filterwarnings("ignore:torch.distributed is")
 def test_one_folder_may_be_the_given_one(learner, keep_two):
     cell = keep_two.exercise.solution.replace(
         SAVE + TIDY, SAVE.replace('folder / f"step-{step}"', "folder")
