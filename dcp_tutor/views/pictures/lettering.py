@@ -50,14 +50,14 @@ def shorten(
 
     Example:
         >>> shorten("app.model.layers.11.attention.wq.weight", 150, mono=True)
-        'app.mode….wq.weight'
+        'app.mode…q.weight'
 
     """
     if text_width(text, size, bold=bold, mono=mono) <= room:
         return text
     for kept in range(len(text) - 1, 1, -1):
         head = (kept - 1) // 2
-        short = f"{text[:head]}…{text[head + len(text) - kept :]}"
+        short = f"{text[:head]}…{text[len(text) - (kept - 1 - head) :]}"
         if text_width(short, size, bold=bold, mono=mono) <= room:
             return short
     return "…"
