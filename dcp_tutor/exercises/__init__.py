@@ -8,7 +8,6 @@
 | `again` | a learner's program, started once more in other circumstances |
 | `mishaps` | sentences for a `Run` that failed, whatever the exercise |
 | `lesson_01/`, … | the lesson's `EXERCISES`, and a file for the check of each |
-| `held_rows` | the check of `03-rows`, with all the ways to be wrong about a shard |
 | `blanks/`, `solutions/` | the learner's cell, as it is given and as it could be filled in |
 
 A new exercise is an `Exercise` among its lesson's `EXERCISES`, a blank and a solution under its

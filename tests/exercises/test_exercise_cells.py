@@ -70,7 +70,8 @@ def test_the_check_checks_this_exercise(exercise, cells):
     source = cells[f"exercise-{exercise.name}-check"].source
     assert source.startswith(f'tutor.check("{exercise.name}", ')
     variable = re.search(r", (\w+)\)$", source)[1]
-    assert re.search(rf"--run {variable}\n|^{variable} = ", exercise.blank, re.MULTILINE)
+    asked_for = rf"--run {variable}\n|^{variable} = |^def {variable}\("
+    assert re.search(asked_for, exercise.blank, re.MULTILINE)
 
 
 def test_hint_and_solution_unfold(exercise, cells):

@@ -93,3 +93,16 @@ def test_lesson_03_shards_and_measures_on_gpus(
     assert len(on_gpus) >= 3
     for entry in on_gpus:
         assert all(str(device).startswith("cuda:") for device in entry.devices), entry
+
+
+def test_lesson_04_saves_and_gathers_on_gpus(
+    run_lesson: Callable[..., Any], launches: Callable[[], list[Any]]
+) -> None:
+    lesson = run_lesson("04", save_ranks=num_gpus(), megabytes=64)
+
+    assert "equal: True" in lesson.text("plan")
+    assert "metadata is None" in lesson.text("killed-look")
+    on_gpus = [entry for entry in launches() if entry.name in ("traced", "gather", "dcp")]
+    assert len(on_gpus) == 3
+    for entry in on_gpus:
+        assert all(str(device).startswith("cuda:") for device in entry.devices), entry

@@ -92,6 +92,36 @@ def test_shards_are_as_computed_on_other_numbers_of_ranks(
     assert "already managed by another FSDP group" in lesson.text("untied")
 
 
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_a_save_is_planned_and_a_killed_one_is_torn(
+    run_lesson: Callable[..., Any], ranks: int
+) -> None:
+    lesson = run_lesson("04", save_ranks=ranks, megabytes=16)
+
+    files = [f"__{rank}_0.distcp" for rank in range(ranks)]
+    traced = lesson.text("trace")
+    assert f"{5 * ranks} entries in {ranks} plans; {2 * ranks + 3} shall be written" in traced
+    assert f"before it, {' '.join(files)}\n" in traced
+    assert f"after it,  .metadata {' '.join(files)}\n" in traced
+    pieces = 2 * ranks + 2
+    assert f"planned: {pieces} pieces, written: {pieces}, equal: True" in lesson.text("plan")
+    assert lesson.text("killed-look").splitlines() == [
+        f"files: {' '.join(files[:-1])}",
+        "AssertionError: metadata is None",
+    ]
+    old = 128 - (ranks - 1) * -(-128 // ranks)  # rows of the last rank
+    assert f"{128 - old} rows of the weight are of step 2" in lesson.text("torn-look")
+    assert f"{old} rows of the weight are of step 1" in lesson.text("torn-look")
+    assert lesson.text("torn-verify").count("suspicion") == ranks - 1
+    assert "Checkpoint already exists" in lesson.text("refuse")
+    chosen = [line.split()[::2] for line in lesson.text("steps-look").splitlines()]
+    assert [words[:2] for words in chosen] == [
+        ["step-10", "True"],
+        ["step-11", "False"],
+        ["step-9", "True"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("lesson", "parameters", "sentence"),
     [
