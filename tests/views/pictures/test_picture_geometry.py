@@ -338,10 +338,14 @@ def test_files_that_are_not_as_told_are_said() -> None:
     for sentence in (
         "__1_0.distcp: missing.",
         "__2_0.distcp: cut short: 1,300 bytes missing.",
-        "__7_0.distcp: named by no entry.",
+        "__7_0.distcp: not named: no entry has bytes in it.",
     ):
         assert sentence in said
-    for words in ("(missing)", "(cut short: 1,300 bytes missing)", "(named by no entry)"):
+    for words in (
+        "(missing)",
+        "(cut short: 1,300 bytes missing)",
+        "(not named: no entry has bytes in it)",
+    ):
         assert words in shown.text
     assert sum(number(group, "bytes") for group in groups(shown, "gap")) == 5000 + 4000
 
