@@ -75,7 +75,7 @@ def wrapped(text: str, room: float, size: float = SMALL) -> list[str]:
 
     Example:
         >>> wrapped("each part is held by two ranks", 120)
-        ['each part is', 'held by two', 'ranks']
+        ['each part is held', 'by two ranks']
 
     """
     lines: list[str] = []
