@@ -33,6 +33,7 @@ from dcp_tutor.layouts.torch_private import local_shape_and_offset, strided_shar
         ("dp=2:_StridedShard(0, split_factor=4)", (2,), "(_StridedShard(0, split_factor=4),)"),
         ("dp=2,ep=3:Shard(0),tp=2:Shard(0)", (2, 3, 2),
          "(_StridedShard(0, split_factor=6), Shard(0), Shard(0))"),
+        ("dp_shard=2,fsdp=2", (2, 2), "(Shard(0), Shard(0))"),
         ("x=2:Shard(0),y=2:Shard(0)", (2, 2), "(Shard(0), Shard(0))"),
         ("single", (1,), "(Replicate(),)"),
         ("none=1", (1,), "(Replicate(),)"),
