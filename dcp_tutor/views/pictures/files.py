@@ -86,7 +86,7 @@ class FileBytes:
             return "missing"
         if self.size < self.told:
             return f"cut short: {count_text(self.told - self.size, 'byte')} missing"
-        return "" if self.records else "named by no entry"
+        return "" if self.records else "not named: no entry has bytes in it"
 
     @property
     def length(self) -> int:

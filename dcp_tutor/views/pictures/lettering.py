@@ -7,6 +7,8 @@ a browser.
 
 from __future__ import annotations
 
+from dcp_tutor.checkpoints.text import plain
+
 SMALL = 12.5
 """Size of most texts. A picture is 880 wide; shown at 800, this is 11.4 pixels."""
 NORMAL = 13.5
@@ -38,6 +40,7 @@ def text_width(text: str, size: float = SMALL, *, bold: bool = False, mono: bool
         True
 
     """
+    text = plain(text)
     if mono:
         return sum(_MONO if ord(letter) < 0x2E80 else 1.1 for letter in text) * size
     widths = [_WIDTHS.get(letter, 1.05) for letter in text]
@@ -53,9 +56,10 @@ def shorten(
 
     Example:
         >>> shorten("app.model.layers.11.attention.wq.weight", 150, mono=True)
-        'app.mode…q.weight'
+        'app.model…wq.weight'
 
     """
+    text = plain(text)
     if text_width(text, size, bold=bold, mono=mono) <= room:
         return text
     for kept in range(len(text) - 1, 1, -1):
@@ -71,7 +75,7 @@ def wrapped(text: str, room: float, size: float = SMALL) -> list[str]:
 
     Example:
         >>> wrapped("each part is held by two ranks", 120)
-        ['each part is', 'held by two', 'ranks']
+        ['each part is held', 'by two ranks']
 
     """
     lines: list[str] = []
