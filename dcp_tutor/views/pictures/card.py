@@ -30,7 +30,8 @@ def label(
 
     """
     if room is not None:
-        text = shorten(text, room, size, bold="strong" in classes, mono="mono" in classes)
+        bold = "strong" in classes or "big" in classes
+        text = shorten(text, room, size, bold=bold, mono="mono" in classes)
     return element("text", text, x=x, y=y, class_=" ".join(classes) or None)
 
 
@@ -102,7 +103,7 @@ def draw_card(
         The whole SVG.
 
     """
-    head = [label(MARGIN, 33, title, "big", room=INNER / 1.11, size=LARGE)]
+    head = [label(MARGIN, 33, title, "big", room=INNER, size=LARGE)]
     y = 36.0
     for note in notes:
         for line in wrapped(note, INNER):
