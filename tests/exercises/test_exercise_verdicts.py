@@ -60,6 +60,8 @@ def runs(tmp_path):
     names = ("mine", "answer", "state", "at_save", "whole", "after_load", "resumed")
     yield a_run(broken, outputs={name: [Hostile(), {"weights": 3}] for name in names})
     yield a_run(broken, outputs={name: [3] for name in names})
+    yield a_run(broken, outputs={"whole_in": [Hostile()]})
+    yield a_run(broken, outputs={"answers": [{"a": 1}], "held": [1], "wholes": [Hostile()]})
     yield a_run(broken, ok=False, ranks=(RankRun(rank=0, exit_code=1), RankRun(rank=1)))
     (broken / "inputs.pt").write_bytes(b"")
     yield a_run(broken)
