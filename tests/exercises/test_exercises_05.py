@@ -1,0 +1,225 @@
+"""Lesson 05: the solution is right, the blank is not yet, each mistake has its own sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from dcp_tutor.exercises import Outcome, judge
+from dcp_tutor.exercises.verdict import right
+
+pytestmark = pytest.mark.ranks
+
+FILES = '"files_of_ranks": [1, 2]'
+NEEDED = '"rows_needed": 60'
+READ = '"rows_read": 80'
+
+READS = {
+    "its own number": (((FILES, '"files_of_ranks": [1]'),), ("file of its own number",)),
+    "all files": (
+        ((FILES, '"files_of_ranks": [0, 1, 2, 3, 4, 5]'),),
+        ("fewer files", "no read item"),
+    ),
+    "other files": (
+        ((FILES, '"files_of_ranks": [2, 3]'),),
+        ("rows 60 to 119", "rank 1 wrote 40 to 79", "rank 2 wrote 80 to 119"),
+    ),
+    "rows as saved": (((NEEDED, '"rows_needed": 40'),), ("each of the six has saved",)),
+    "all rows": (((NEEDED, '"rows_needed": 240'),), ("the second share",)),
+    "reads what it needs": (((READ, '"rows_read": 60'),), ("*keeps*", "read whole")),
+    "reads all": (((READ, '"rows_read": 240'),), ("are 80, not 240", "2 of 40")),
+}
+
+CUT = 'parallelize_module(model, mesh, {"up": ColwiseParallel(), "down": RowwiseParallel()})\n'
+STATE = "weights = model.state_dict()\n"
+LOAD = 'dcp.load({"app": {"model": weights}}, storage_reader=reader)\n'
+PARTS = 'up, down = weights["up.weight"].to_local(), weights["down.weight"].to_local()\n'
+ANSWER = "answer = model(question)\n"
+OPTIMIZER = """from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
+adam = get_optimizer_state_dict(model, torch.optim.Adam(model.parameters()))
+"""
+
+SERVE = {
+    "never cut": (
+        ((CUT, ""), (PARTS, 'up, down = weights["up.weight"], weights["down.weight"]\n')),
+        ("both weights whole", "`parallelize_module`"),
+    ),
+    "never cut, local parts": (((CUT, ""),), ("ordinary tensor", "call it first")),
+    "the wrong way round": (
+        (('"up": ColwiseParallel(), "down": Row', '"down": ColwiseParallel(), "up": Row'),),
+        ("the wrong way round", "*output's*"),
+    ),
+    "both colwise": (
+        (('"down": RowwiseParallel()', '"down": ColwiseParallel()'),),
+        ("Both layers are cut by rows",),
+    ),
+    "one layer only": (
+        (
+            (', "down": RowwiseParallel()', ""),
+            ("RowwiseParallel,", "RowwiseParallel as _,"),
+            (
+                "ColwiseParallel()",
+                'ColwiseParallel(output_layouts=__import__("torch").distributed.tensor.Replicate())',
+            ),
+            ('weights["down.weight"].to_local()', 'weights["down.weight"]'),
+        ),
+        ("`down.weight` is whole", "Name both"),
+    ),
+    "into copies": (
+        ((LOAD, LOAD.replace("weights", "{k: v.clone() for k, v in weights.items()}")),),
+        ("own random ones", "*cut* model"),
+    ),
+    "asked before the load": (
+        (("\n" + ANSWER, "\n"), (LOAD, ANSWER + LOAD)),
+        ("not theirs", "after `dcp.load`"),
+    ),
+    "weights without biases": (
+        (
+            (
+                LOAD,
+                LOAD.replace("weights}", "{k: v for k, v in weights.items() if 'bias' not in k}}"),
+            ),
+        ),
+        ("biases",),
+    ),
+    "cut after the load": (
+        ((CUT + STATE + LOAD, STATE + LOAD + CUT + STATE),),
+        ("cut after the load", "Cut it first"),
+    ),
+    "with the optimizer": (
+        ((STATE, STATE + OPTIMIZER), (LOAD, LOAD.replace("weights}", 'weights, "optim": adam}'))),
+        ("Adam's tensors",),
+    ),
+    "wrong key": (
+        ((LOAD, LOAD.replace('{"app": {"model": weights}}', '{"model": weights}')),),
+        ("looked for `model.", "one level deeper"),
+    ),
+    "another part": (
+        ((PARTS, 'up, down = weights["up.bias"].to_local(), weights["down.weight"].to_local()\n'),),
+        ("no part of `up.weight`", "(120,)"),
+    ),
+}
+
+LOST = """    if lost := [name for name in missing if not name.startswith(new)]:
+        raise KeyError(f"the checkpoint lacks {lost}")
+"""
+KNOWN = "    known = {name: value for name, value in weights.items() if name not in missing}\n"
+LOADS = '    dcp.load({"app": {"model": known}}, checkpoint_id=checkpoint_dir)\n'
+PARTIAL = LOADS.replace(
+    "checkpoint_dir)", "checkpoint_dir, planner=dcp.DefaultLoadPlanner(allow_partial_load=True))"
+)
+
+HEAD = {
+    "asks for everything": (((LOST, ""), (KNOWN, "    known = weights\n")), ("the head too",)),
+    "everything may be lacking": (((LOST, ""),), ("without a word", "slip of the fingers")),
+    "partial load and no comparison": (
+        (
+            (LOST, ""),
+            (KNOWN, "    known = weights\n"),
+            (LOADS, PARTIAL),
+            ("return missing", "return []"),
+        ),
+        ("without a word",),
+    ),
+    "nothing may be lacking": (
+        (("if not name.startswith(new)]", "]"),),
+        ("refuses the model with the new head",),
+    ),
+    "short names": (
+        (('f"app.model.{name}" not in stored', "name not in stored"),),
+        ("even `up.weight` is lacking", "the end of the keys"),
+    ),
+    "short names, nothing refused": (
+        (('f"app.model.{name}" not in stored', "name not in stored"), (LOST, "")),
+        ("Nothing of the checkpoint",),
+    ),
+    "too late": (
+        ((LOST, ""), ("    return missing\n", LOST + "    return missing\n")),
+        ("too late", "Compare first"),
+    ),
+    "only the weights": (
+        ((LOADS, LOADS.replace("known}", "{n: v for n, v in known.items() if 'bias' not in n}}")),),
+        ("Load *all*",),
+    ),
+    "an error without names": (
+        (('f"the checkpoint lacks {lost}"', '"something is lacking"'),),
+        ("does not say why",),
+    ),
+    "the head set to zero": (
+        ((LOADS, LOADS + "    if 'head.bias' in weights: weights['head.bias'].zero_()\n"),),
+        ("`head.bias` has other numbers",),
+    ),
+    "returns what was loaded": (
+        (("    return missing\n", "    return sorted(known)\n"),),
+        ("`missing` is", "still untrained"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def lesson(learner):
+    learner.type('save_ranks, half = 4, 1\ncheckpoint_dir = tutor.run_folder() / "checkpoint"')
+    cells = ("net", "app-state", "look", "training", "never-stopped", "counting")
+    learner.lesson("05_resharding", *cells, "exercise-05-head-setup")
+
+
+@pytest.fixture(scope="module")
+def reads(attempt):
+    return attempt("05-reads", "prediction", READS)
+
+
+@pytest.fixture(scope="module")
+def serve(lesson, attempt):
+    return attempt("05-serve", "my_service", SERVE)
+
+
+@pytest.fixture(scope="module")
+def head(lesson, attempt):
+    return attempt("05-head", "my_head", HEAD)
+
+
+def test_reads_teaches(reads, teaches):
+    teaches(reads)
+
+
+def test_serve_teaches(serve, teaches):
+    teaches(serve)
+
+
+def test_head_teaches(head, teaches):
+    teaches(head)
+
+
+@pytest.mark.parametrize("which", ["reads", "serve", "head"])
+def test_a_check_that_passes_everything_is_caught(which, request, teaches):
+    with pytest.raises(AssertionError):
+        teaches(request.getfixturevalue(which), lambda answer: right("Well done."))
+
+
+def test_files_may_be_named_in_any_order(reads):
+    files = {"files_of_ranks": ["__2_0.distcp", "__1_0.distcp"]}
+    assert judge("05-reads", reads.solution | files).outcome is Outcome.RIGHT
+
+
+def test_too_few_ranks_allowed_is_no_fault_of_the_answer(reads, monkeypatch):
+    monkeypatch.setenv("DCP_TUTOR_MAX_RANKS", "4")
+    assert judge("05-reads", reads.solution).outcome is Outcome.UNDECIDED
+
+
+def test_without_the_reader_nothing_was_counted(learner, serve):
+    for load in ("", LOAD.replace("storage_reader=reader", "checkpoint_id=checkpoint_dir")):
+        cell = serve.exercise.solution.replace(LOAD, load)
+        verdict = judge("05-serve", learner.answer(cell, "my_service"))
+        assert verdict.outcome is Outcome.NOT_YET
+        assert "`storage_reader=reader`" in verdict.reason
+
+
+def test_a_refusal_by_dcp_is_a_refusal_too(learner, head):
+    # Who leaves out only what is new hears of the slip from DCP, and nothing has been read.
+    cell = head.exercise.solution.replace(LOST, "")
+    cell = cell.replace("if name not in missing}", "if not name.startswith(new)}")
+    assert judge("05-head", learner.answer(cell, "my_head")).outcome is Outcome.RIGHT
+
+
+def test_a_partial_load_after_the_comparison_is_right_too(learner, head):
+    cell = head.exercise.solution.replace(KNOWN, "    known = weights\n").replace(LOADS, PARTIAL)
+    assert judge("05-head", learner.answer(cell, "my_head")).outcome is Outcome.RIGHT
