@@ -9,6 +9,8 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `rank` | what runs inside a rank; programs may import `span` from it |
 | `launching` | torchrun from a notebook, cold and warm; `launch`, `Run` |
 | `checkpoints` | a checkpoint as an object: open, inspect, verify, diff; knows `.metadata` |
+| `layouts` | meshes of ranks, placements, and the box of a tensor that each rank holds |
+| `plans` | which rank will read or write what: `plan_load`, `plan_save` |
 | `views` | what is shown: the settled log of a launch, folders |
 | `symptoms` | messages that a learner may meet: cause and mend of each; `dcp-tutor why` |
 | `kit` | the lessons as a whole: running them, their web pages, their committed outputs |
@@ -42,7 +44,11 @@ if TYPE_CHECKING:
     from dcp_tutor.launching.folders import keep_run_folder, remove_run_folder, run_folder
     from dcp_tutor.launching.launch import launch
     from dcp_tutor.launching.run import RankRun, Run
+    from dcp_tutor.layouts.layout import Layout
     from dcp_tutor.lesson import begin, end
+    from dcp_tutor.plans.loading import plan_load
+    from dcp_tutor.plans.saving import plan_save
+    from dcp_tutor.plans.shapes import model_shapes
 
 # Loaded at first use: a rank imports this package too, and needs none of it.
 _HOMES = {
@@ -50,6 +56,7 @@ _HOMES = {
     "LaunchFailed": "errors",
     "LaunchInterrupted": "errors",
     "LauncherLost": "errors",
+    "Layout": "layouts.layout",
     "RankFailed": "errors",
     "RankRun": "launching.run",
     "RankTimeout": "errors",
@@ -62,6 +69,9 @@ _HOMES = {
     "end": "lesson",
     "keep_run_folder": "launching.folders",
     "launch": "launching.launch",
+    "model_shapes": "plans.shapes",
+    "plan_load": "plans.loading",
+    "plan_save": "plans.saving",
     "read_records": "kit.records",
     "record": "kit.records",
     "remove_run_folder": "launching.folders",
@@ -73,6 +83,7 @@ __all__ = [
     "LaunchFailed",
     "LaunchInterrupted",
     "LauncherLost",
+    "Layout",
     "RankFailed",
     "RankRun",
     "RankTimeout",
@@ -85,6 +96,9 @@ __all__ = [
     "end",
     "keep_run_folder",
     "launch",
+    "model_shapes",
+    "plan_load",
+    "plan_save",
     "read_records",
     "record",
     "remove_run_folder",
