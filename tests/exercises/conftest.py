@@ -54,7 +54,8 @@ class Learner:
 def learner() -> Iterator[Learner]:
     modules = set(sys.modules)
     yield Learner()
-    for name in ("toy", "net", "app_state", "look", "training", "counting", "parallel", "heads"):  # `%%module` imports them into this process
+    # `%%module` imports them into this process
+    for name in ("toy", "app_state", "look", "model", "training", "counting"):
         if name not in modules:
             sys.modules.pop(name, None)
     dcp_tutor.remove_run_folder()

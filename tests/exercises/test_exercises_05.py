@@ -29,13 +29,13 @@ READS = {
     "reads all": (((READ, '"rows_read": 240'),), ("are 80, not 240", "2 of 40")),
 }
 
-CUT = 'parallelize_module(model, mesh, {"up": ColwiseParallel(), "down": RowwiseParallel()})\n'
-STATE = "weights = model.state_dict()\n"
+CUT = 'parallelize_module(net, mesh, {"up": ColwiseParallel(), "down": RowwiseParallel()})\n'
+STATE = "weights = net.state_dict()\n"
 LOAD = 'dcp.load({"app": {"model": weights}}, storage_reader=reader)\n'
 PARTS = 'up, down = weights["up.weight"].to_local(), weights["down.weight"].to_local()\n'
-ANSWER = "answer = model(question)\n"
+ANSWER = "answer = net(question)\n"
 OPTIMIZER = """from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
-adam = get_optimizer_state_dict(model, torch.optim.Adam(model.parameters()))
+adam = get_optimizer_state_dict(net, torch.optim.Adam(net.parameters()))
 """
 
 SERVE = {
@@ -157,9 +157,9 @@ HEAD = {
 
 @pytest.fixture(scope="module")
 def lesson(learner):
-    learner.type('save_ranks, half = 4, 1\ncheckpoint_dir = tutor.run_folder() / "checkpoint"')
-    cells = ("net", "app-state", "look", "training", "never-stopped", "counting")
-    learner.lesson("05_resharding", *cells, "exercise-05-head-setup")
+    learner.type('save_ranks, half, batch = 4, 1, 64\ncheckpoint_dir = tutor.run_folder() / "checkpoint"')
+    cells = ("model", "look", "training", "never-stopped", "counting")
+    learner.lesson("05_resharding", *cells)
 
 
 @pytest.fixture(scope="module")
