@@ -49,6 +49,12 @@ def judge_head(answer: Any) -> Verdict:
             f"`{changed[0]}` has other numbers than before the load. The checkpoint has nothing "
             f"for it, so leave it as it was made; a head of zeros is no fresh head."
         )
+    if not refused and _names(missing) == []:
+        raise wrong(
+            "Nobody has compared the names: `missing` is empty, although the checkpoint has no "
+            "head, and the model with `dwon` was loaded too. `allow_partial_load` makes `dcp.load` "
+            "content with whatever is there. The comparison is yours to make."
+        )
     if not refused:
         raise wrong(
             "The model with `dwon` was loaded without a word, and its second layer is random now. "

@@ -31,7 +31,7 @@ from torch.distributed.tensor import Shard, distribute_tensor
 
 dist.init_process_group("gloo")
 mesh = init_device_mesh("cpu", (dist.get_world_size(),))
-weight = distribute_tensor(torch.zeros(240, 250), mesh, [Shard(0)])
+weight = distribute_tensor(torch.zeros(240, 256), mesh, [Shard(0)])
 asked = []
 
 

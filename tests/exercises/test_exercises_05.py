@@ -46,11 +46,11 @@ SERVE = {
     "never cut, local parts": (((CUT, ""),), ("ordinary tensor", "call it first")),
     "the wrong way round": (
         (('"up": ColwiseParallel(), "down": Row', '"down": ColwiseParallel(), "up": Row'),),
-        ("the wrong way round", "*output's*"),
+        ("512 numbers", "*output's*"),
     ),
     "both colwise": (
         (('"down": RowwiseParallel()', '"down": ColwiseParallel()'),),
-        ("Both layers are cut by rows",),
+        ("120 numbers", "`down` must be rowwise"),
     ),
     "one layer only": (
         (
@@ -118,7 +118,7 @@ HEAD = {
             (LOADS, PARTIAL),
             ("return missing", "return []"),
         ),
-        ("without a word",),
+        ("`missing` is empty", "yours to make"),
     ),
     "nothing may be lacking": (
         (("if not name.startswith(new)]", "]"),),
@@ -157,7 +157,9 @@ HEAD = {
 
 @pytest.fixture(scope="module")
 def lesson(learner):
-    learner.type('save_ranks, half, batch = 4, 1, 64\ncheckpoint_dir = tutor.run_folder() / "checkpoint"')
+    learner.type(
+        'save_ranks, half, batch = 4, 1, 64\ncheckpoint_dir = tutor.run_folder() / "checkpoint"'
+    )
     cells = ("model", "look", "training", "never-stopped", "counting")
     learner.lesson("05_resharding", *cells)
 
