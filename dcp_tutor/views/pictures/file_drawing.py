@@ -208,9 +208,7 @@ def _folded(files: Sequence[FileBytes], y: float) -> Markup:
 
 
 def _commit(files: Files, y: float) -> list[Markup]:
-    name = (
-        files.metadata[0] if len(files.metadata) == 1 else f"{len(files.metadata)} metadata files"
-    )
+    name = files.metadata[0] if len(files.metadata) == 1 else f"{len(files.metadata)} metadata files"
     x, height = MARGIN + _NAMES, _HEIGHT + 4
     words = f"the commit: written last, names all {files.num_records:,} byte ranges above"
     if len(files.metadata) > 1:
