@@ -22,6 +22,7 @@ from dcp_tutor.launching.messages import name_ranks
 _WRITERS = 6
 _READERS = 4
 
+# `_slice_file` is what torch 2.13 asks for each record; tests fail when that changes.
 _PROGRAM = """
 import torch
 import torch.distributed as dist

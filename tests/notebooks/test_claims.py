@@ -118,7 +118,7 @@ def test_02_a_scheduler_is_a_stateful_already() -> None:
 @pytest.mark.ranks
 def test_05_all_numbers_of_a_record_are_read_to_use_a_part(tmp_path: Path) -> None:
     """The lesson counts what DCP asks for; this counts what comes from the file."""
-    dcp.save({"x": torch.arange(1000.0)}, checkpoint_id=tmp_path)
+    dcp.save({"x": torch.arange(5000.0)}, checkpoint_id=tmp_path)
     program = """
 import torch, torch.distributed as dist, torch.distributed.checkpoint as dcp
 from torch.distributed.device_mesh import init_device_mesh
@@ -138,7 +138,7 @@ class Reader(dcp.FileSystemReader):
         view = super()._slice_file(file, record)
         view.base_stream = Counted(view.base_stream)
         return view
-mine = distribute_tensor(torch.zeros(1000), init_device_mesh("cpu", (2,)), [Shard(0)])
+mine = distribute_tensor(torch.zeros(5000), init_device_mesh("cpu", (2,)), [Shard(0)])
 dcp.load({"x": mine}, storage_reader=Reader(folder))
 needed, most = mine.to_local().numel() * 4, max(came)
 """
@@ -146,7 +146,7 @@ needed, most = mine.to_local().numel() * 4, max(came)
         program, nproc_per_node=2, inputs={"folder": str(tmp_path)}, outputs=["needed", "most"]
     )
 
-    assert run.outputs == {"needed": [2000, 2000], "most": [4000, 4000]}
+    assert run.outputs == {"needed": [10_000] * 2, "most": [20_000] * 2}
 
 
 def test_05_a_record_is_a_zip(tmp_path: Path) -> None:
