@@ -88,6 +88,7 @@ def test_any_topology_reads_what_any_other_wrote_and_goes_on(
     assert "every rank and file alike: True" in columns
     assert "the right columns: True" in columns
     assert "tensors that are the saved ones, bit for bit: 16" in lesson.text("mesh")
+    assert "every rank and file alike: True" in lesson.text("mesh-plan")
 
     table = lesson.text("matrix").strip().splitlines()[3:]
     topologies = {mesh, *(f"fsdp={ranks}" for ranks in (save_ranks, *load_ranks, 1)), "no ranks"}
