@@ -7,8 +7,10 @@
     plan_load(saved, "fsdp=768").files_opened
 
 One file for each thing that must be known:
-    loading         plan_load, LoadPlan, TensorLoad, Read
-    saving          plan_save, SavePlan, TensorSave, Write
+    loading         plan_load, LoadPlan, RankLoad
+    reads           TensorLoad, Read
+    saving          plan_save, SavePlan, RankSave
+    writes          TensorSave, Write
     overlaps        which parts of stored boxes fill which wanted boxes
     dedup           which of the ranks that hold the same box writes it
     traffic         bytes and files by rank, without making the reads
@@ -21,9 +23,11 @@ One file for each thing that must be known:
 
 from __future__ import annotations
 
-from dcp_tutor.plans.loading import LoadPlan, RankLoad, Read, TensorLoad, plan_load
-from dcp_tutor.plans.saving import RankSave, SavePlan, TensorSave, Write, plan_save
+from dcp_tutor.plans.loading import LoadPlan, RankLoad, plan_load
+from dcp_tutor.plans.reads import Read, TensorLoad
+from dcp_tutor.plans.saving import RankSave, SavePlan, plan_save
 from dcp_tutor.plans.shapes import TensorShape, model_shapes
+from dcp_tutor.plans.writes import TensorSave, Write
 
 __all__ = [
     "LoadPlan",
