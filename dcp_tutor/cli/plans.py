@@ -1,7 +1,8 @@
 """`dcp-tutor plan`: what each rank would read of a checkpoint, or would read and write of a model.
 
-Exit status: 0 planned, 1 planned, but the checkpoint does not hold all that is wanted, 2 cannot be
-planned. The JSON forms are documented in `dcp_tutor/plans/report.py`.
+Exit status: 0 planned; 1 planned, but it would go wrong: the checkpoint does not hold all that is
+wanted, or DCP would misplace shards; 2 cannot be planned. The JSON forms are documented in
+`dcp_tutor/plans/report.py`.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def plan(
         click.echo(_tensor_text(found, tensor, everything))
     else:
         click.echo(str(found))
-    return SOUND if isinstance(found, SavePlan) or not found.unfilled_bytes else FINDINGS
+    unfilled = 0 if isinstance(found, SavePlan) else found.unfilled_bytes
+    return FINDINGS if unfilled or found.misplaced else SOUND
 
 
 def _plan(path: str, saving: Layout | None, loading: Layout | None) -> LoadPlan | SavePlan:
@@ -111,7 +113,7 @@ def _tensor_text(found: LoadPlan | SavePlan, fqn: str, everything: bool) -> str:
     from dcp_tutor.checkpoints.text import plain
     from dcp_tutor.layouts import placements_text
     from dcp_tutor.plans import SavePlan
-    from dcp_tutor.plans.report import reads_text, writes_text
+    from dcp_tutor.plans.text import reads_text, writes_text
 
     tensor = found[fqn]
     head = f"{plain(fqn)}  {list(tensor.shape)} placed {placements_text(tensor.placements)}"

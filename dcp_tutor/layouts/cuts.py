@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.distributed.tensor import Placement
+from torch.distributed.tensor import Placement, Shard
 
 from dcp_tutor.layouts.box import Box
 from dcp_tutor.layouts.torch_private import (
@@ -105,6 +105,42 @@ def cut(
         sizes=boxes[:, len(shape) :],
         box_of_rank=box_of_rank.reshape(-1).astype(np.int64),
     )
+
+
+@lru_cache(maxsize=4096)
+def misplaced(
+    shape: tuple[int, ...],
+    mesh_shape: tuple[int, ...],
+    placements: tuple[Placement, ...],
+    last: tuple[int, ...],
+) -> tuple[int, ...]:
+    """Find ranks that hold other elements than DTensor tells of them.
+
+    Args:
+        shape: of the whole tensor.
+        mesh_shape: sizes of the axes.
+        placements: one for each axis.
+        last: the axes along which is sharded after all others: FSDP2's.
+
+    """
+    wrong = np.zeros(mesh_shape, dtype=bool)
+    for dim, size in enumerate(shape):
+        axes = [axis for axis, p in enumerate(placements) if sharded_dim(p) == dim]
+        if not any(split_factor_of(placements[axis]) is not None for axis in axes):
+            continue
+        order = sorted(axes, key=lambda axis: (axis in last, axis))
+        counts = tuple(mesh_shape[axis] for axis in order)
+        held = _segments(size, counts, (Shard(0),) * len(order)).reshape(*counts, 2)
+        held = held.transpose(*[order.index(axis) for axis in axes], len(axes))
+        told = _segments(
+            size,
+            tuple(mesh_shape[axis] for axis in axes),
+            tuple(on_dim(placements[axis], 0) for axis in axes),
+        ).reshape(held.shape)
+        # Where neither has an element, it does not matter where it stands.
+        differ = (held != told).any(axis=-1) & ((held[..., 1] > 0) | (told[..., 1] > 0))
+        wrong |= differ.reshape([n if a in axes else 1 for a, n in enumerate(mesh_shape)])
+    return tuple(np.flatnonzero(wrong.reshape(-1)).tolist())
 
 
 @lru_cache(maxsize=4096)

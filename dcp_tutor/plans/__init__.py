@@ -16,7 +16,8 @@ One file for each thing that must be known:
     traffic         bytes and files by rank, without making the reads
     stored          a tensor's chunks as arrays
     shapes          shapes of models that all know
-    report          the documented JSON forms, and text
+    report          the documented JSON forms
+    text            plans as tables
     unknown         what is said of a tensor that is not there
     torch_private   every private name of torch that is relied on
 """

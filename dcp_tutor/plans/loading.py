@@ -82,6 +82,7 @@ class LoadPlan(Mapping[str, TensorLoad]):
                 stored.shape,
                 stored.dtype,
                 layout.placements(stored.fqn, stored.shape),
+                layout.misplaced(stored.fqn, stored.shape),
                 stored,
                 cut,
                 known[stored.key, cut],
@@ -118,6 +119,11 @@ class LoadPlan(Mapping[str, TensorLoad]):
     def unfilled_bytes(self) -> int:
         """Bytes that no rank gets, because no chunk holds them: see `TensorLoad`."""
         return sum(load.unfilled_bytes for load in self._loads.values())
+
+    @property
+    def misplaced(self) -> dict[str, tuple[int, ...]]:
+        """Tensors that DCP fills wrongly, with the ranks: see `Layout.misplaced`."""
+        return {fqn: load.misplaced for fqn, load in self._loads.items() if load.misplaced}
 
     @property
     def amplification(self) -> float:
@@ -168,7 +174,7 @@ class LoadPlan(Mapping[str, TensorLoad]):
         return load_form(self, reads_of)
 
     def __str__(self) -> str:
-        from dcp_tutor.plans.report import load_text
+        from dcp_tutor.plans.text import load_text
 
         return load_text(self)
 

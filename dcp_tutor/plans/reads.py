@@ -54,6 +54,7 @@ class TensorLoad:
         shape: of the whole tensor.
         dtype: of its elements, as stored.
         placements: one for each axis of the layout.
+        misplaced: ranks that DCP fills wrongly, see `Layout.misplaced`; () in sound layouts.
 
     """
 
@@ -61,6 +62,7 @@ class TensorLoad:
     shape: tuple[int, ...]
     dtype: torch.dtype
     placements: tuple[Placement, ...]
+    misplaced: tuple[int, ...]
     _stored: Stored = field(repr=False)
     _cut: Cut = field(repr=False)
     _overlaps: Overlaps = field(repr=False)

@@ -1,4 +1,4 @@
-"""Plans as text for people, and their JSON forms: what `dcp-tutor plan ... --json` prints.
+"""The JSON forms of plans: what `dcp-tutor plan ... --json` prints.
 
 Every form has `"form"`, a name with a number that grows when a field changes its meaning; new
 fields may be added without. Sizes are in bytes, shapes and boxes in elements. `in_tensor` counts
@@ -12,7 +12,8 @@ in the whole tensor, `in_chunk` in the stored chunk, `in_shard` in the reading r
      "ranks": [{"rank": int, "needed_bytes": int, "read_bytes": int, "reads": int,
                 "files": int}],
      "tensors": [{"fqn": str, "dtype": str, "shape": [int], "placements": str, "chunks": int,
-                  "needed_bytes": int, "read_bytes": int, "unfilled_bytes": int}],
+                  "needed_bytes": int, "read_bytes": int, "unfilled_bytes": int,
+                  "misplaced": [int]}],
      "blobs": [{"fqn": str, "file": str, "byte_offset": int, "byte_length": int}],
      "reads": [{"rank": int, "chunk": int, "file": str, "byte_offset": int, "byte_length": int,
                 "written_by": int | null, "in_tensor": [int], "in_chunk": [int],
@@ -24,7 +25,7 @@ in the whole tensor, `in_chunk` in the stored chunk, `in_shard` in the reading r
      "totals": {"held_bytes": int, "written_bytes": int, "writes": int},
      "ranks": [{"rank": int, "holds_bytes": int, "written_bytes": int, "writes": int}],
      "tensors": [{"fqn": str, "dtype": str, "shape": [int], "placements": str, "writes": int,
-                  "nbytes": int}],
+                  "nbytes": int, "misplaced": [int]}],
      "blobs": [{"fqn": str, "rank": int}],
      "writes": [{"rank": int, "offsets": [int], "sizes": [int], "nbytes": int,
                  "copies": [int]}]}
@@ -37,12 +38,10 @@ where a layout is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dcp_tutor.checkpoints.report import dtype_name
-from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.layouts import Layout, placement_text, placements_text
 from dcp_tutor.plans.saving import SavePlan
 
@@ -51,14 +50,12 @@ if TYPE_CHECKING:
     from dcp_tutor.plans.reads import Read
     from dcp_tutor.plans.writes import Write
 
-_MOST_ROWS = 16
-
 
 def load_form(plan: LoadPlan, reads_of: str | None = None) -> dict[str, Any]:
     """Make the JSON form of a load, with the reads of one tensor where its fqn is given."""
     form = {
         "form": "dcp-tutor/load-plan/1",
-        "source": _source(plan),
+        "source": source_text(plan),
         "layout": _layout_form(plan.layout),
         "totals": {
             "needed_bytes": plan.needed_bytes,
@@ -79,6 +76,7 @@ def load_form(plan: LoadPlan, reads_of: str | None = None) -> dict[str, Any]:
                 "needed_bytes": load.needed_bytes,
                 "read_bytes": load.read_bytes,
                 "unfilled_bytes": load.unfilled_bytes,
+                "misplaced": list(load.misplaced),
             }
             for load in plan.values()
         ],
@@ -116,6 +114,7 @@ def save_form(plan: SavePlan, writes_of: str | None = None) -> dict[str, Any]:
                 "placements": placements_text(save.placements),
                 "writes": save.num_writes,
                 "nbytes": save.nbytes,
+                "misplaced": list(save.misplaced),
             }
             for save in plan.values()
         ],
@@ -126,122 +125,8 @@ def save_form(plan: SavePlan, writes_of: str | None = None) -> dict[str, Any]:
     return form
 
 
-def load_text(plan: LoadPlan) -> str:
-    """Write a load for people: totals, then ranks, those alike folded."""
-    blobs = f" and {_number(len(plan.blobs), 'blob')} that every rank reads" if plan.blobs else ""
-    head = [
-        ("load", plain(_source(plan))),
-        ("on", _ranks_text(plan.layout)),
-        ("entries", f"{_number(len(plan), 'tensor')}{blobs}"),
-        ("needed", f"{bytes_text(plan.needed_bytes)} by all ranks together"),
-        (
-            "read",
-            f"{bytes_text(plan.read_bytes)}, {plan.amplification:.2f} times what is needed "
-            f"({plan.reads_count:,} reads of whole chunks)",
-        ),
-        ("data files", f"opened {plan.files_opened:,} times"),
-    ]
-    if len(plan.ranks) > 1:
-        needed = _range([rank.needed_bytes for rank in plan.ranks])
-        read = _range([rank.read_bytes for rank in plan.ranks])
-        head.append(("a rank", f"needs {needed}, reads {read}"))
-    if plan.unfilled_bytes:
-        head.append(("not filled", f"{bytes_text(plan.unfilled_bytes)}: no chunk holds them"))
-    rows = [
-        (bytes_text(r.needed_bytes), bytes_text(r.read_bytes), f"{r.reads:,}", f"{r.files:,}")
-        for r in plan.ranks
-    ]
-    return f"{table(head, right=())}\n\n{_by_rank(('needed', 'read', 'reads', 'files'), rows)}"
-
-
-def save_text(plan: SavePlan) -> str:
-    """Write a save for people: totals, then ranks, those alike folded."""
-    blobs = f" and {_number(len(plan.blob_ranks), 'blob')}" if plan.blob_ranks else ""
-    head = [
-        ("save", f"on {_ranks_text(plan.layout)}"),
-        ("entries", f"{_number(len(plan), 'tensor')}{blobs}"),
-        ("held", f"{bytes_text(plan.held_bytes)} by all ranks together"),
-        ("written", f"{bytes_text(plan.written_bytes)}, each element once"),
-    ]
-    if len(plan.ranks) > 1:
-        held = _range([rank.holds_bytes for rank in plan.ranks])
-        written = _range([rank.written_bytes for rank in plan.ranks])
-        head.append(("a rank", f"holds {held}, writes {written}"))
-    rows = [
-        (bytes_text(r.holds_bytes), bytes_text(r.written_bytes), f"{r.writes:,}")
-        for r in plan.ranks
-    ]
-    return f"{table(head, right=())}\n\n{_by_rank(('holds', 'writes', 'items'), rows)}"
-
-
-def reads_text(reads: Iterable[Read], *, everything: bool = False) -> str:
-    """Write reads for people, one line each."""
-    rows = [("rank", "reads", "of", "from its", "into shard at", "needs", "of chunk")]
-    for read in reads:
-        rows.append(
-            (
-                f"{read.rank}",
-                f"{list(read.sizes)}",
-                plain(read.chunk.file or ""),
-                f"{list(read.in_chunk)}",
-                f"{list(read.in_shard)}",
-                bytes_text(read.needed_bytes),
-                bytes_text(read.read_bytes),
-            )
-        )
-    return _folded(table(rows, right=(0, 5, 6)).split("\n"), everything)
-
-
-def writes_text(writes: Iterable[Write], *, everything: bool = False) -> str:
-    """Write writes for people, one line each."""
-    rows = [("rank", "writes", "at", "bytes", "held by ranks")]
-    for write in writes:
-        rows.append(
-            (
-                f"{write.rank}",
-                f"{list(write.box.sizes)}",
-                f"{list(write.box.offsets)}",
-                bytes_text(write.nbytes),
-                ", ".join(map(str, write.copies)),
-            )
-        )
-    return _folded(table(rows, right=(0, 3)).split("\n"), everything)
-
-
-def _by_rank(names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> str:
-    """Lay numbers out by rank; neighbours with the same become one row."""
-    found: list[tuple[int, int, tuple[str, ...]]] = []
-    for rank, row in enumerate(rows):
-        if found and found[-1][2] == row:
-            found[-1] = (found[-1][0], rank, row)
-        else:
-            found.append((rank, rank, row))
-    lines = [("ranks", *names)]
-    lines += [(f"{a}" if a == b else f"{a}-{b}", *row) for a, b, row in found]
-    return _folded(table(lines, right=tuple(range(len(names) + 1))).split("\n"), False)
-
-
-def _range(numbers: Sequence[int]) -> str:
-    low, high = bytes_text(min(numbers)), bytes_text(max(numbers))
-    return low if low == high else f"{low} to {high}"
-
-
-def _folded(lines: list[str], everything: bool) -> str:
-    left = len(lines) - 1 - _MOST_ROWS
-    if everything or left <= 0:
-        return "\n".join(lines)
-    return "\n".join([*lines[: _MOST_ROWS + 1], f"... {left:,} more lines (--json shows them)"])
-
-
-def _ranks_text(layout: Layout) -> str:
-    return f"{layout} ({_number(layout.world_size, 'rank')})"
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def _source(plan: LoadPlan) -> str:
+def source_text(plan: LoadPlan) -> str:
+    """Tell what is loaded."""
     if isinstance(plan.source, SavePlan):
         return f"what {plan.source.layout} would save"
     return plan.source.url

@@ -91,9 +91,16 @@ class SavePlan(Mapping[str, TensorSave]):
                 continue
             cut = cuts[fqn]
             numels = cut.numels[cut.box_of_rank]
-            placements = layout.placements(fqn, entry.shape)
             self._saves[fqn] = TensorSave(
-                fqn, entry.shape, entry.dtype, placements, cut, holders[cut], ranks, written[ranks]
+                fqn,
+                entry.shape,
+                entry.dtype,
+                layout.placements(fqn, entry.shape),
+                layout.misplaced(fqn, entry.shape),
+                cut,
+                holders[cut],
+                ranks,
+                written[ranks],
             )
             held += numels * entry.dtype.itemsize
             # A rank holds one box of a tensor, so no rank stands twice among the chosen.
@@ -110,6 +117,11 @@ class SavePlan(Mapping[str, TensorSave]):
     def written_bytes(self) -> int:
         """Bytes of elements that are written."""
         return sum(rank.written_bytes for rank in self.ranks)
+
+    @property
+    def misplaced(self) -> dict[str, tuple[int, ...]]:
+        """Tensors that DCP stores wrongly, with the ranks: see `Layout.misplaced`."""
+        return {fqn: save.misplaced for fqn, save in self._saves.items() if save.misplaced}
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
@@ -147,7 +159,7 @@ class SavePlan(Mapping[str, TensorSave]):
         return save_form(self, writes_of)
 
     def __str__(self) -> str:
-        from dcp_tutor.plans.report import save_text
+        from dcp_tutor.plans.text import save_text
 
         return save_text(self)
 

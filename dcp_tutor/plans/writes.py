@@ -46,6 +46,8 @@ class TensorSave:
         shape: of the whole tensor.
         dtype: of its elements.
         placements: one for each axis of the layout.
+        misplaced: ranks whose shard DCP stores under another's box, see `Layout.misplaced`; ()
+            in sound layouts.
 
     """
 
@@ -53,6 +55,7 @@ class TensorSave:
     shape: tuple[int, ...]
     dtype: torch.dtype
     placements: tuple[Placement, ...]
+    misplaced: tuple[int, ...]
     _cut: Cut = field(repr=False)
     _holders: Holders = field(repr=False)
     _chosen: Ints = field(repr=False)  # rank, by group of holders

@@ -36,9 +36,10 @@ MESHES = [
     {"dp": 3, "tp": 2},
     {"fsdp": 2, "tp": 4},
     {"fsdp": 4, "tp": 1},
+    {"dp": 4, "tp": 2},
     {"dp_replicate": 2, "dp_shard": 2, "tp": 2},
 ]
-SIZES = [(8, 16), (6, 10), (7, 3), (2, 24)]  # (in, out) of each Linear
+SIZES = [(8, 16), (6, 10), (7, 3), (2, 24), (4, 9)]  # (in, out) of each Linear
 
 
 class Net(nn.Module):

@@ -91,8 +91,19 @@ def test_what_no_chunk_holds_is_a_finding(small: Path) -> None:
     metadata.state_dict_metadata["a.w"].size = torch.Size([20, 4])
     (small / ".metadata").write_bytes(pickle.dumps(metadata))
     result = run(small, "--layout", "fsdp=2")
-    assert result.exit_code == 1 and "not filled" in result.stdout
+    assert result.exit_code == 1 and "NOT FILLED" in result.stdout
     assert run(small, "--layout", "fsdp=2", "--json").exit_code == 1
+
+
+def test_shards_that_dcp_misplaces_are_a_finding(small: Path) -> None:
+    writer = dcp.FileSystemWriter(small, sync_files=False)
+    dcp.save({"w": torch.ones(9, 4)}, storage_writer=writer, no_dist=True)
+    for option in ("--from", "--layout"):
+        result = run(small, option, "dp=4,tp=2:Shard(0)")
+        assert result.exit_code == 1 and "of w wrongly on ranks (6, 7)" in result.stdout
+        form = json.loads(run(small, option, "dp=4,tp=2:Shard(0)", "--json").stdout)
+        assert form["tensors"][0]["misplaced"] == [6, 7]
+        assert run(small, option, "dp=4,tp=2:Shard(1)").exit_code == 0
 
 
 @pytest.mark.parametrize(

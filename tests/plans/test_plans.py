@@ -124,7 +124,7 @@ def test_what_no_chunk_holds_is_told_and_dcp_leaves_it(tmp_path: Path) -> None:
     (path / ".metadata").write_bytes(pickle.dumps(metadata))
     plan = plan_load(path, "fsdp=2")
     assert plan.unfilled_bytes == plan["w"].unfilled_bytes == 2 * 4
-    assert "not filled" in str(plan)
+    assert "NOT FILLED" in str(plan)
     state = {"w": torch.full((10,), 7.0)}
     dcp.load(state, storage_reader=dcp.FileSystemReader(path), no_dist=True)
     assert state["w"].tolist() == [1.0] * 8 + [7.0] * 2

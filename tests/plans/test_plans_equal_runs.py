@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dcp_tutor.checkpoints import open_checkpoint
-from dcp_tutor.layouts import placement_text
+from dcp_tutor.layouts import Layout, placement_text
 from dcp_tutor.plans import plan_load, plan_save
 
 from .conftest import TEXTS, Saved, launch_program, layout_of
@@ -99,3 +100,16 @@ def test_what_dcp_opens_and_reads(ranks: int, saved: Saved) -> None:
             assert sorted(planned) == sorted(seen["records"])
             for touched, (_, _, length) in zip(seen["touched"], seen["records"], strict=True):
                 assert touched == length
+
+
+def test_what_is_misplaced_is_lost_without_an_error(tmp_path: Path, runs_here: None) -> None:
+    """Torch 2.13; see `Layout.misplaced`. Where torch mends it, this fails."""
+    run = launch_program("misplace", 8, {"path": str(tmp_path / "c")}, ["held", "loaded"])
+    ranks = Layout.parse("dp=4,tp=2:Shard(0)").misplaced("w", (9, 4))
+    lost = [rank for rank in range(8) if run.outputs["loaded"][rank] != run.outputs["held"][rank]]
+    assert ranks == (6, 7) and lost == [7]
+    assert run.outputs["held"][7] == [[33.0, 34.0, 35.0, 36.0]]
+    assert run.outputs["loaded"][7] == [[0.0] * 4]
+    checkpoint = open_checkpoint(tmp_path / "c")
+    assert checkpoint.verify().sound and not checkpoint.verify(deep=True).sound
+    assert plan_save(checkpoint, "dp=4,tp=2:Shard(0)").misplaced == {"w": (6, 7)}
