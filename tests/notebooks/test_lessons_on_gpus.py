@@ -106,3 +106,20 @@ def test_lesson_04_saves_and_gathers_on_gpus(
     assert len(on_gpus) == 3
     for entry in on_gpus:
         assert all(str(device).startswith("cuda:") for device in entry.devices), entry
+
+
+def test_lesson_05_reshards_and_goes_on_on_gpus(
+    run_lesson: Callable[..., Any], launches: Callable[[], list[Any]]
+) -> None:
+    lesson = run_lesson("05")
+
+    assert "every rank and file alike: False" not in lesson.text("count-all")
+    assert "the right columns: True" in lesson.text("columns-compare")
+    table = lesson.text("matrix").strip().splitlines()[3:]
+    assert all(set(line[17:].split()) == {"16"} for line in table)
+    assert lesson.text("resumed").count("equal to one part in 100,000: True") >= 1
+    assert "equal to one part in 100,000: False" not in lesson.text("resumed")
+    started = launches()
+    assert len(started) >= 2
+    for entry in started:
+        assert all(str(device).startswith("cuda:") for device in entry.devices), entry

@@ -123,12 +123,55 @@ def test_a_save_is_planned_and_a_killed_one_is_torn(
 
 
 @pytest.mark.parametrize(
+    ("save_ranks", "load_ranks", "mesh_ranks", "mesh"),
+    [(2, [3], 6, "dp=3,tp=2"), (5, [1, 4], 2, "dp=1,tp=2")],
+)
+def test_any_topology_reads_what_any_other_wrote_and_goes_on(
+    run_lesson: Callable[..., Any],
+    save_ranks: int,
+    load_ranks: list[int],
+    mesh_ranks: int,
+    mesh: str,
+) -> None:
+    parameters = {"save_ranks": save_ranks, "load_ranks": load_ranks, "mesh_ranks": mesh_ranks}
+    lesson = run_lesson("05", **parameters, half=4)
+
+    counted = lesson.text("count-all").strip().splitlines()
+    assert len(counted) == len(load_ranks)
+    assert all(line.endswith("every rank and file alike: True") for line in counted)
+    columns = lesson.text("columns-compare")
+    assert "every rank and file alike: True" in columns
+    assert "the right columns: True" in columns
+    assert "tensors that are the saved ones, bit for bit: 16" in lesson.text("mesh")
+    assert "every rank and file alike: True" in lesson.text("mesh-plan")
+
+    table = lesson.text("matrix").strip().splitlines()[3:]
+    topologies = {mesh, *(f"fsdp={ranks}" for ranks in (save_ranks, *load_ranks, 1)), "no ranks"}
+    assert {line[:17].strip() for line in table} == topologies
+    assert all(line[17:].split() == ["16"] * len(topologies) for line in table)
+
+    loaded = lesson.text("before")
+    assert "right: True" in loaded
+    assert "right: False" not in loaded
+    assert "still on meta" in loaded
+    refused = lesson.text("cases")
+    assert "Missing key in checkpoint state_dict: app.model.head.bias." in refused
+    assert "Size mismatch between saved" in refused
+    assert refused.count(" loaded\n") == 3
+    assert "head: tensor([7., 7.])   slip: tensor([7., 7.])" in refused
+    resumed = lesson.text("resumed")
+    assert "equal to the last bit: True" in resumed
+    assert resumed.count("equal to one part in 100,000: True") == len(resumed.splitlines()) - 1
+
+
+@pytest.mark.parametrize(
     ("lesson", "parameters", "sentence"),
     [
         ("01", {"save_ranks": 0}, "save_ranks = 0: a number of ranks is a whole number, 1 or more"),
         ("01", {"more_ranks": [2, "x"]}, "more_ranks = 'x': a number of ranks"),
         ("00", {"device": "tpu"}, "device 'tpu' is unknown; it is one of auto, cpu, cuda"),
         ("02", {"ranks": 100_000}, "100000 ranks need about"),
+        ("05", {"load_ranks": [2, 0]}, "load_ranks = 0: a number of ranks"),
     ],
 )
 def test_an_impossible_parameter_gets_a_sentence_at_once(
