@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from dcp_tutor.checkup.doctor import doctor
+    from dcp_tutor.checkpoints.checkpoint import open_checkpoint
     from dcp_tutor.errors import (
         DidNotFail,
         LauncherLost,
@@ -79,6 +80,7 @@ _HOMES = {
     "keep_run_folder": "launching.folders",
     "launch": "launching.launch",
     "model_shapes": "plans.shapes",
+    "open_checkpoint": "checkpoints.checkpoint",
     "overlap_map": "views.pictures.overlap",
     "plan_load": "plans.loading",
     "plan_save": "plans.saving",
@@ -112,6 +114,7 @@ __all__ = [
     "keep_run_folder",
     "launch",
     "model_shapes",
+    "open_checkpoint",
     "overlap_map",
     "plan_load",
     "plan_save",
