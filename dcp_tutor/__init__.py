@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from dcp_tutor.checkup.doctor import doctor
     from dcp_tutor.checkpoints.checkpoint import open_checkpoint
+    from dcp_tutor.checkup.doctor import doctor
     from dcp_tutor.errors import (
         DidNotFail,
         LauncherLost,
