@@ -1,4 +1,4 @@
-"""Whether somebody looks at a cell's output while the cell runs."""
+"""Whether somebody sits before a notebook, and looks at a cell's output while the cell runs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import Any
 
 
 def watching_kernel() -> Any:
-    """Return the kernel of a notebook that somebody watches, or None.
+    """Return the kernel of a cell whose output somebody watches while it runs, or None.
 
-    Watched is a cell of which the front end says which one it is (`cellId`, as JupyterLab,
-    Notebook 7 and VS Code do; a console does not), and that could be asked a question:
-    papermill, nbval and nbconvert say of their cells that nobody would answer.
-    `DCP_TUTOR_LIVE=0` says that nobody watches.
+    That is `attended_kernel`, unless `DCP_TUTOR_LIVE=0` says that nothing is to be shown before
+    the end.
 
     Example:
         In a terminal:
@@ -23,6 +21,23 @@ def watching_kernel() -> Any:
     """
     if os.environ.get("DCP_TUTOR_LIVE", "1") in ("", "0"):
         return None
+    return attended_kernel()
+
+
+def attended_kernel() -> Any:
+    """Return the kernel of a cell that somebody runs from a notebook on his screen, or None.
+
+    Such a front end says which cell it runs (`cellId`: JupyterLab, Notebook 7 and VS Code do, a
+    console does not) and that it could be asked a question; papermill, nbval and nbconvert say
+    that nobody would answer.
+
+    Example:
+        In a terminal:
+
+        >>> attended_kernel() is None
+        True
+
+    """
     from IPython.core.getipython import get_ipython
 
     shell: Any = get_ipython()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from IPython.core import getipython
 
-from dcp_tutor.views.watching import watching_kernel
+from dcp_tutor.views.watching import attended_kernel, watching_kernel
 
 LAB = {"content": {"allow_stdin": True}, "metadata": {"cellId": "a"}}
 
@@ -26,6 +26,7 @@ class Shell:
 def watched(monkeypatch: pytest.MonkeyPatch) -> Any:
     def ask(shell: Shell | None) -> bool:
         monkeypatch.setattr(getipython, "get_ipython", lambda: shell)
+        assert watching_kernel() is None or attended_kernel() is not None
         return watching_kernel() is not None
 
     monkeypatch.delenv("DCP_TUTOR_LIVE", raising=False)
@@ -55,3 +56,9 @@ def test_nobody(watched: Any, shell: Shell | None) -> None:
 def test_the_environment_says_no(watched: Any, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("DCP_TUTOR_LIVE", value)
     assert not watched(Shell(LAB))
+
+
+def test_explorers_are_for_whoever_attends(watched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DCP_TUTOR_LIVE", "0")
+    watched(Shell(LAB))
+    assert attended_kernel() == "the kernel"

@@ -168,7 +168,11 @@ def _piece(piece: Piece, x: float, y: float, width: float, missing: bool, legend
         return group(marks, class_="records", data_records=len(piece.records))
     record = piece.records[0]
     fill = "line dash" if missing else hue(record.number - 1)
-    marks = [element("rect", **place, class_=fill)]
+    title = (
+        f"{record.fqn}, {record.part}: {bytes_text(record.length)}, "
+        f"bytes {record.start:,} to {record.stop - 1:,}"
+    )
+    marks = [element("title", title), element("rect", **place, class_=fill)]
     if record.is_blob and not missing:
         marks.append(element("rect", **place, class_="dots"))
         legend.add("an object that is no tensor", "c-", "dots")
@@ -208,7 +212,9 @@ def _folded(files: Sequence[FileBytes], y: float) -> Markup:
 
 
 def _commit(files: Files, y: float) -> list[Markup]:
-    name = files.metadata[0] if len(files.metadata) == 1 else f"{len(files.metadata)} metadata files"
+    name = (
+        files.metadata[0] if len(files.metadata) == 1 else f"{len(files.metadata)} metadata files"
+    )
     x, height = MARGIN + _NAMES, _HEIGHT + 4
     words = f"the commit: written last, names all {files.num_records:,} byte ranges above"
     if len(files.metadata) > 1:
