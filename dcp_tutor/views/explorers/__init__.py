@@ -9,5 +9,6 @@ Beneath:
     controls        the widgets of explore_reshard; target: the layouts that they can say
     resharding      what explore_reshard shows, as data and HTML
     matrix          ranks x files; matrix_drawing draws it
+    keys            the list of explore_checkpoint; places: where an entry's bytes lie
     pieces          tables and sentences in the page's own colours
 """

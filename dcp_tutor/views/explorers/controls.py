@@ -1,4 +1,9 @@
-"""The controls of `explore_reshard`: what they say, and where the drawing goes."""
+"""The controls of `explore_reshard`: what they say, and where the drawing goes.
+
+No menus and no radio buttons: JupyterLab 4.6 takes the arrow keys and letters of whatever has the
+focus and is no field to write in, and moves between cells, or cuts them. Buttons and fields keep
+their keys.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,10 @@ from typing import Any
 
 import ipywidgets
 
-from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts import Layout
 from dcp_tutor.views.explorers.pieces import ROOT_CLASS, STYLE
 from dcp_tutor.views.explorers.target import KINDS, MOST_RANKS, Target
 
-_MOST_IN_A_MENU = 24
 _WIDE = {"description_width": "initial"}
 
 
@@ -23,62 +26,64 @@ class ReshardControls:
         tensors: keys to choose from.
         tensor: the one that is chosen.
         layout: text of the layout to begin with.
-        num_writers: ranks that wrote the checkpoint; says how large sizes begin.
 
     Attributes:
         box: all of them, to be displayed.
 
     """
 
-    def __init__(self, tensors: Sequence[str], tensor: str, layout: str, num_writers: int) -> None:
+    def __init__(self, tensors: Sequence[str], tensor: str, layout: str) -> None:
         target = target_of(layout)
-        self._tensors = frozenset(tensors)
-        self._tensor = _tensor_control(tensors, tensor)
+        self._keys = tuple(tensors)
         self._chosen = tensor
-        self._kind = ipywidgets.Dropdown(
-            options=KINDS, value=target.kind, description="Load with", style=_WIDE,
-            layout={"width": "26em"},
+        self._tensor = ipywidgets.Combobox(
+            options=self._keys, value=tensor, description="Tensor", style=_WIDE,
+            placeholder="type a part of its name", layout={"width": "34em"},
         )  # fmt: skip
-        self._first = _size(target.first)
-        self._second = _size(target.second)
-        self._dim = ipywidgets.Dropdown(
-            options=[("rows (dim 0)", 0), ("columns (dim 1)", 1)], value=target.dim,
-            description="tp shards", style=_WIDE, layout={"width": "14em"},
+        self._before = _step("arrow-left", "The tensor before")
+        self._behind = _step("arrow-right", "The next tensor")
+        names, words = [(name, kind) for name, kind, _ in KINDS], [say for _, _, say in KINDS]
+        self._kind = ipywidgets.ToggleButtons(
+            options=names, tooltips=words, value=target.kind, description="Load with",
+            style={**_WIDE, "button_width": "initial"}, layout={"width": "max-content"},
         )  # fmt: skip
+        self._first = _number(target.first, 1, MOST_RANKS)
+        self._second = _number(target.second, 1, MOST_RANKS)
+        self._dim = _number(target.dim, 0, 9, "tp shards dim")
         self._text = ipywidgets.Text(
             value=target.text, description="layout", continuous_update=False, style=_WIDE,
             layout={"width": "26em"},
         )  # fmt: skip
         self._view = ipywidgets.ToggleButtons(
-            options=[("one tensor", False), ("whole model: ranks × files", True)],
+            options=[("one tensor", False), ("whole model: ranks by files", True)],
             value=False, description="Show", style={**_WIDE, "button_width": "initial"},
             layout={"width": "max-content"},
         )  # fmt: skip
         self._message, self._totals = ipywidgets.HTML(), ipywidgets.HTML()
         self._drawing, self._reads = ipywidgets.HTML(), ipywidgets.HTML()
-        self._back = _page_button("Previous reads", "arrow-left")
-        self._on = _page_button("Next reads", "arrow-right")
+        self._back = ipywidgets.Button(description="Previous reads", icon="arrow-left")
+        self._on = ipywidgets.Button(description="Next reads", icon="arrow-right")
         self._pages = ipywidgets.HBox([self._back, self._on])
+        wrap = {"flex_flow": "row wrap"}
+        which = [self._tensor, self._before, self._behind, self._view]
         sizes = [self._first, self._second, self._dim, self._text]
         self.box = ipywidgets.VBox(
             [
                 ipywidgets.HTML(STYLE, layout={"display": "none"}),
-                ipywidgets.HBox([self._tensor, self._view], layout={"flex_flow": "row wrap"}),
-                ipywidgets.HBox([self._kind, *sizes], layout={"flex_flow": "row wrap"}),
-                self._message,
-                self._totals,
-                self._drawing,
-                self._reads,
-                self._pages,
+                ipywidgets.HBox(which, layout=wrap),
+                ipywidgets.HBox([self._kind, *sizes], layout=wrap),
+                *(self._message, self._totals, self._drawing, self._reads, self._pages),
             ]
         )
         self.box.add_class(ROOT_CLASS)
+        self._before.on_click(lambda _: self._move(-1))
+        self._behind.on_click(lambda _: self._move(1))
         self._offer()
 
     @property
     def tensor(self) -> str:
         """Key of the chosen tensor; while one is being typed, the one before."""
-        if self._tensor.value in self._tensors:
+        if self._tensor.value in self._keys:
             self._chosen = self._tensor.value
         return self._chosen
 
@@ -147,6 +152,11 @@ class ReshardControls:
         self._back.disabled = page == 0
         self._on.disabled = page == num_pages - 1
 
+    def _move(self, by: int) -> None:
+        """Choose the neighbour of the tensor that is shown."""
+        at = self._keys.index(self.tensor) + by
+        self._tensor.value = self._keys[at % len(self._keys)]
+
     def _offer(self) -> None:
         """Show the sizes that this kind of layout has, under their names."""
         names = self.target.sizes
@@ -167,7 +177,7 @@ def target_of(layout: str) -> Target:
 
     """
     sizes = [*Layout.parse(layout).mesh_shape, 2, 2]
-    for kind, _ in ((kind, name) for name, kind in KINDS if kind != "text"):
+    for kind in (kind for _, kind, _ in KINDS if kind != "text"):
         for dim in (0, 1):
             target = Target(kind, sizes[0], sizes[1], dim, layout)
             if target.layout == layout:
@@ -175,26 +185,14 @@ def target_of(layout: str) -> Target:
     return Target("text", text=layout)
 
 
-def _tensor_control(tensors: Sequence[str], tensor: str) -> Any:
-    if tensor not in tensors:
-        raise UsageError(f"there is no tensor {tensor!r} to explore")
-    how: dict[str, Any] = {
-        "options": list(tensors), "value": tensor, "description": "Tensor", "style": _WIDE,
-        "layout": {"width": "32em"},
-    }  # fmt: skip
-    if len(tensors) <= _MOST_IN_A_MENU:
-        return ipywidgets.Dropdown(**how)
-    return ipywidgets.Combobox(**how, placeholder="type a part of its name")
-
-
-def _size(value: int) -> Any:
+def _number(value: int, least: int, most: int, name: str = "") -> Any:
     return ipywidgets.BoundedIntText(
-        value=value, min=1, max=MOST_RANKS, style=_WIDE, layout={"width": "11em"}
+        value=value, min=least, max=most, description=name, style=_WIDE, layout={"width": "11em"}
     )
 
 
-def _page_button(name: str, icon: str) -> Any:
-    return ipywidgets.Button(description=name, icon=icon)
+def _step(icon: str, says: str) -> Any:
+    return ipywidgets.Button(icon=icon, tooltip=says, layout={"width": "3em"})
 
 
 def _show(widget: Any, shown: bool) -> None:

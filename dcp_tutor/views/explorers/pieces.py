@@ -21,7 +21,11 @@ STYLE = """<style>
   color:inherit;background:transparent}
 .dcp-tutor-explorer p{margin:2px 0;line-height:1.5;color:var(--jp-content-font-color1,inherit)}
 .dcp-tutor-explorer .problem{border-left:4px solid var(--jp-error-color1,#a40e26);padding-left:8px}
-.dcp-tutor-explorer .keys select{font-family:var(--jp-code-font-family,monospace);font-size:12.5px}
+.dcp-tutor-explorer .keys button{font-family:var(--jp-code-font-family,monospace);
+  font-size:12.5px;text-align:left;justify-content:flex-start;height:22px;line-height:22px;
+  margin:0 2px;padding:0 6px;box-shadow:none}
+.dcp-tutor-explorer .keys button:not(.mod-info){background:transparent;
+  color:var(--jp-content-font-color1,inherit)}
 .dcp-tutor-explorer :is(select,input,button):focus-visible{
   outline:2px solid var(--jp-brand-color1,#1976d2);outline-offset:1px}
 </style>"""

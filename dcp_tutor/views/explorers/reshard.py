@@ -48,9 +48,7 @@ class ReshardExplorer(Explorer):
         return self._resharding.plan(self.layout)
 
     def _build(self) -> Any:
-        self._controls = ReshardControls(
-            self._resharding.tensors, self.tensor, self.layout, self._resharding.num_writers
-        )
+        self._controls = ReshardControls(self._resharding.tensors, self.tensor, self.layout)
         self._controls.on_change(self._change)
         self._controls.on_page(self._turn)
         self._draw()

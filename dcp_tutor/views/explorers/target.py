@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 KINDS = (
-    ("FSDP: each tensor cut over all ranks", "fsdp"),
-    ("HSDP: replicas of cut tensors", "hsdp"),
-    ("FSDP + tensor parallel", "tp"),
-    ("one process, whole tensors", "single"),
-    ("as written", "text"),
+    ("FSDP", "fsdp", "each tensor cut over all ranks"),
+    ("HSDP", "hsdp", "groups of ranks that hold the same, cut within a group"),
+    ("FSDP + TP", "tp", "cut by FSDP, and by tensor parallelism along a second axis"),
+    ("one process", "single", "whole tensors"),
+    ("as written", "text", "any layout that plan_load takes"),
 )
-"""What the menu offers, and the word for it here."""
+"""What is offered: its name, the word for it here, and what it means."""
 
 MOST_RANKS = 4096
 
