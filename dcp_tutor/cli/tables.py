@@ -168,7 +168,8 @@ def diff_text(difference: Diff, a: str, b: str) -> str:
     compared = "values compared" if difference.values else "values not compared; --values does"
     verdict = "no difference" if difference.same else "different"
     lines = [
-        f"{printable(a)} -> {printable(b)}: {verdict} ({difference.num_same:,} keys alike; {compared})"
+        f"{printable(a)} -> {printable(b)}: {verdict} "
+        f"({difference.num_same:,} keys alike; {compared})"
     ]
     for mark, keys in (("-", difference.only_a), ("+", difference.only_b)):
         lines += _fold([f"  {mark} {printable(fqn)}" for fqn in keys], False, where=_JSON)

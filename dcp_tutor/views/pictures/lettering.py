@@ -50,7 +50,7 @@ def shorten(
 
     Example:
         >>> shorten("app.model.layers.11.attention.wq.weight", 150, mono=True)
-        'app.mode…wq.weight'
+        'app.mode….wq.weight'
 
     """
     if text_width(text, size, bold=bold, mono=mono) <= room:

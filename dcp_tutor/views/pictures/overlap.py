@@ -63,10 +63,27 @@ class Overlap:
         """Bytes that they read."""
         return sum(read.read_bytes for read in self.reads)
 
+    @cached_property
+    def element_bytes(self) -> int:
+        """Bytes of the elements that they read: what is read, without the records' wrapping."""
+        itemsize = self.load.dtype.itemsize
+        return sum(read.chunk.numel * itemsize for read in self.reads)
+
     @property
-    def factor(self) -> str:
-        """How many bytes are read for one that is needed, as text."""
-        return f"{self.read_bytes / self.needed_bytes:.3g}" if self.needed_bytes else "no"
+    def totals(self) -> str:
+        """How much is needed and read, in a sentence or two."""
+        if not self.needed_bytes:
+            return "No rank needs anything of it."
+        times = f"{self.element_bytes / self.needed_bytes:.2f} times what is needed"
+        which = f", {bytes_text(self.element_bytes)} of it elements: {times}"
+        if self.element_bytes > self.read_bytes:
+            which = f", compressed; {bytes_text(self.element_bytes)} as elements: {times}"
+        elif self.element_bytes == self.read_bytes:
+            which = f", {times}"
+        return (
+            f"{count_text(len(self.reads), 'read')}. Needed: {bytes_text(self.needed_bytes)}. "
+            f"Read: {bytes_text(self.read_bytes)}{which}."
+        )
 
 
 def overlap_map(plan: LoadPlan | TensorLoad, fqn: str | None = None) -> Picture:
@@ -145,8 +162,7 @@ def _text(overlap: Overlap) -> str:
         f"{printable(load.fqn)} {shape_text(load.shape)}: "
         f"{count_text(len(overlap.order), 'stored chunk')} to "
         f"{count_text(len(overlap.shards), 'rank')}, {overlap.how}",
-        f"{count_text(len(overlap.reads), 'read')}, needed {bytes_text(overlap.needed_bytes)}, "
-        f"read {bytes_text(overlap.read_bytes)} ({overlap.factor} times)",
+        overlap.totals,
     ]
     rows: list[Sequence[str]] = [("rank", "needs", "from file", "which holds", "needed", "read")]
     holding = {read.rank for read in overlap.reads}
