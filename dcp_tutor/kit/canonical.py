@@ -123,11 +123,15 @@ def _output(output: Any, number: int | None, clean: Callable[[str], str]) -> Any
     if output.output_type == "execute_result":
         output.execution_count = number
     data = output.data
-    if data.pop(_WIDGET, None) is not None and any(kind in data for kind in _PICTURES):
-        # The `repr` of a widget says nothing that its picture does not. What an explorer says is
-        # no `repr` but the picture in words.
-        if _REPR.fullmatch("".join(data.get("text/plain", ""))):
-            data.pop("text/plain", None)
+    pictured = any(kind in data for kind in _PICTURES)
+    # The `repr` of a widget says nothing that its picture does not. An explorer's text is none:
+    # it is the picture in words.
+    if (
+        data.pop(_WIDGET, None) is not None
+        and pictured
+        and _REPR.fullmatch("".join(data.get("text/plain", "")))
+    ):
+        data.pop("text/plain", None)
     for kind in data:
         data[kind] = _deep(data[kind], clean)
     return output

@@ -16,11 +16,13 @@ import nbformat
 
 import dcp_tutor
 
-from ..launching.conftest import TOKEN, wait_for
+from ..launching.conftest import TOKEN, survivors, wait_for
+
+__all__ = ["TOKEN", "Lab", "OpenNotebook", "survivors", "wait_for"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-SECONDS = 60.0
+SECONDS = 45.0
 """How long anything may take on a machine that is busy with something else."""
 
 _KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
@@ -120,3 +122,66 @@ class Lab:
                 urllib.request.urlopen(f"{url}api", timeout=1).close()
                 return url
         return None
+
+
+class OpenNotebook:
+    """A notebook in a tab of the browser, with a kernel that is ready.
+
+    Attributes:
+        page: Playwright's page.
+        errors: what the page has written to the browser's console as errors.
+
+    """
+
+    def __init__(self, lab: Lab, browser: Any, name: str, screenshots: Path) -> None:
+        self.lab, self.name, self._screenshots = lab, name, screenshots
+        self.errors: list[str] = []
+        self.page = browser.new_page(viewport={"width": 1280, "height": 1100})
+        self.page.set_default_timeout(SECONDS * 1000)
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(
+            f"{lab.url}lab/workspaces/{Path(name).stem}/tree/{name}", wait_until="domcontentloaded"
+        )
+        self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+        self.page.get_by_text("| Idle").wait_for()  # the kernel has answered
+
+    def run_all(self) -> None:
+        """Run all cells, as the menu does; does not wait for their end."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+    def cell(self, number: int) -> Any:
+        """Return a code cell with its output, the first being 0."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
+
+    def wait_until(self, what: str, argument: Any = None) -> None:
+        """Wait until a JavaScript function of the page, given the argument, returns true."""
+        self.page.wait_for_function(what, arg=argument)
+
+    def shoot(self, name: str, what: Any = None) -> None:
+        """Keep a screenshot of the page, or of a part of it."""
+        self._screenshots.mkdir(parents=True, exist_ok=True)
+        (what or self.page).screenshot(path=self._screenshots / f"{name}.png")
+
+    def save(self) -> Any:
+        """Save the notebook, and read it."""
+        path = self.lab.notebooks / self.name
+        before = path.read_text()
+        self.page.keyboard.press("Control+s")
+
+        def saved() -> Any:
+            if path.read_text() == before:
+                return None
+            with contextlib.suppress(ValueError):  # half of it is written
+                return self.lab.read(self.name)
+
+        return wait_for(saved, "the notebook is saved", SECONDS)
+
+    def close(self) -> None:
+        """Close the tab."""
+        self.page.close()
+
+    def _note(self, message: Any) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)

@@ -26,6 +26,7 @@ STYLE = """<style>
   margin:0 2px;padding:0 6px;box-shadow:none}
 .dcp-tutor-explorer .keys button:not(.mod-info){background:transparent;
   color:var(--jp-content-font-color1,inherit)}
+.dcp-tutor-explorer .widget-toggle-buttons{flex-wrap:nowrap}
 .dcp-tutor-explorer :is(select,input,button):focus-visible{
   outline:2px solid var(--jp-brand-color1,#1976d2);outline-offset:1px}
 </style>"""
