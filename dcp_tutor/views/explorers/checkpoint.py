@@ -15,7 +15,8 @@ from dcp_tutor.views.explorers.keys import MOST_FOUND, ROOT, Keys
 from dcp_tutor.views.explorers.pieces import ROOT_CLASS, STYLE, paragraph
 from dcp_tutor.views.explorers.places import (
     PLACES_ON_A_PAGE,
-    drawing_of,
+    Map,
+    files_html,
     findings_html,
     num_places,
     places_html,
@@ -45,6 +46,7 @@ class CheckpointExplorer(Explorer):
         self.key = ROOT
         self.still = file_map(checkpoint)
         self._keys = Keys(checkpoint, checkpoint.verify())
+        self._map = Map(checkpoint, self.still)
         self._page = 0
         self._lines = self._keys.lines()
         self._top = 0  # the first line that is listed
@@ -90,13 +92,14 @@ class CheckpointExplorer(Explorer):
         text = self._search.value.strip()
         if text in self.checkpoint:
             self._show(text)
-        if not text:
-            self._lines = self._keys.lines(self.key)
-            self._heading.value = _heading(self._keys)
-        else:
+        if text:
             self._lines = self._keys.found(text)
-            self._heading.value = _found(text, self._keys.count(text))
+            heading = _found(text, self._keys.count(text))
+        else:
+            self._lines = self._keys.lines(self.key)
+            heading = _heading(self._keys)
         self._list(0)
+        self._heading.value = heading
 
     def _choose(self, number: int) -> None:
         """Show the key of a row, and unfold the tree there; the row stays where it is."""
@@ -135,13 +138,14 @@ class CheckpointExplorer(Explorer):
         self._summary.value = summary_html(node)
         self._findings.value = findings_html(self._keys.findings_at(self.key))
         self._draw_places()
-        self._drawing.value = drawing_of(self.checkpoint, node)
+        self._drawing.value = self._map.draw(node)
 
     def _draw_places(self) -> None:
         entry = self._keys.node(self.key).entry
         last = max(0, (num_places(entry) - 1) // PLACES_ON_A_PAGE)
         self._page = min(max(0, self._page), last)
-        self._places.value = places_html(self.checkpoint, entry, self._page)
+        node = self._keys.node(self.key)
+        self._places.value = files_html(node) or places_html(self.checkpoint, entry, self._page)
         self._pages.layout.display = None if last else "none"
         self._back.disabled, self._on.disabled = self._page == 0, self._page == last
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
@@ -10,7 +11,7 @@ from dcp_tutor.checkpoints.tree import Node
 from dcp_tutor.views.explorers.alive import alive
 from dcp_tutor.views.explorers.keys import ROOT, SIGNS
 from dcp_tutor.views.explorers.pieces import paragraph, table_html
-from dcp_tutor.views.pictures import file_map, shard_map
+from dcp_tutor.views.pictures import Picture, shard_map
 from dcp_tutor.views.words import box_text, bytes_text, count_text, printable, shape_text
 
 PLACES_ON_A_PAGE = 16
@@ -66,18 +67,53 @@ def summary_html(node: Node) -> str:
     )
 
 
-def drawing_of(checkpoint: Checkpoint, node: Node) -> str:
-    """Draw where the bytes lie: in the map of all files, or, where that must fold them, by rank."""
-    entry = node.entry
-    if isinstance(entry, Tensor) and not _is_small(checkpoint):
-        return alive(shard_map(entry).svg)
-    number = {fqn: at for at, fqn in enumerate(checkpoint, 1)}
-    mine = [number[below.fqn] for _, below in node.walk() if below.entry is not None]
-    faded = ""
-    if node.fqn != ROOT and len(mine) <= len(number) // 2:
-        chosen = ",".join(f'[data-entry="{at}"]' for at in mine)
-        faded = f".record:not({chosen},:hover,:focus)"
-    return alive(file_map(checkpoint).svg, faded=faded)
+class Map:
+    """The map of a checkpoint's files, drawn once; the bytes of any key stand out in it.
+
+    Args:
+        checkpoint: whose.
+        picture: its `file_map`.
+
+    """
+
+    def __init__(self, checkpoint: Checkpoint, picture: Picture) -> None:
+        self._svg = picture.svg
+        self._number = {fqn: at for at, fqn in enumerate(checkpoint, 1)}
+        records = Counter(record.file for _, record in checkpoint.records())
+        # Of more, some are drawn as blocks, and what stands out may not be drawn at all.
+        self._is_whole = len(records) <= _MOST_FILES and not any(
+            number > _MOST_RECORDS for number in records.values()
+        )
+
+    def draw(self, node: Node) -> str:
+        """Draw where the bytes of a key lie: in the map, or, where that has blocks, by rank."""
+        entry = node.entry
+        if node.fqn == ROOT:
+            return alive(self._svg)
+        if self._is_whole:
+            mine = [self._number[e.fqn] for _, e in node.walk() if e.entry is not None]
+            chosen = ",".join(f'[data-entry="{at}"]' for at in mine)
+            return alive(self._svg, faded=f".record:not({chosen},:hover,:focus)")
+        return alive(shard_map(entry).svg) if isinstance(entry, Tensor) else ""
+
+
+def files_html(node: Node) -> str:
+    """List the bytes that everything below a key has in each file, most first."""
+    if node.entry is not None or node.fqn == ROOT:
+        return ""
+    total: Counter[str] = Counter()
+    for _, below in node.walk():
+        for place in _places(below.entry):
+            total[place.file or "(told nowhere)"] += place.byte_length
+    shown = sorted(total.items(), key=lambda item: (-item[1], item[0]))[:PLACES_ON_A_PAGE]
+    whole = sum(total.values())
+    rows = [
+        [printable(name), bytes_text(amount), f"{100 * amount / max(1, whole):.1f} %"]
+        for name, amount in shown
+    ]
+    more = f", those with most of {len(total):,}" if len(total) > len(shown) else ""
+    caption = f"In {count_text(len(shown), 'file')}{more}"
+    return table_html(caption, ["file", "bytes", "share"], rows, right=(1, 2), code=(0,))
 
 
 def num_places(entry: Entry | None) -> int:
@@ -101,14 +137,6 @@ def places_html(checkpoint: Checkpoint, entry: Entry | None, page: int) -> str:
         f"<table><caption>{caption if len(shown) < len(places) else total}</caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     )
-
-
-def _is_small(checkpoint: Checkpoint) -> bool:
-    """Say whether a file map draws every record of every file."""
-    records: dict[str | None, int] = {}
-    for _, record in checkpoint.records():
-        records[record.file] = records.get(record.file, 0) + 1
-    return len(records) <= _MOST_FILES and max(records.values(), default=0) <= _MOST_RECORDS
 
 
 def _places(entry: Entry | None) -> Sequence[Chunk | Blob]:

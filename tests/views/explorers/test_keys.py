@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
 
+from dcp_tutor import plan_save
 from dcp_tutor.checkpoints import Checkpoint, Finding, open_checkpoint
 from dcp_tutor.views.explorers.keys import MOST_FOUND, ROOT, Keys
 from dcp_tutor.views.explorers.places import (
     PLACES_ON_A_PAGE,
-    drawing_of,
+    Map,
+    files_html,
     findings_html,
     places_html,
     summary_html,
 )
+from dcp_tutor.views.pictures import file_map
+from dcp_tutor.views.words import bytes_text
 
 STATE = {
     "model": {"a": {"weight": torch.ones(4, 2), "bias": torch.ones(4)}, "b": torch.ones(2)},
@@ -114,7 +119,7 @@ def test_a_long_key_is_cut_in_the_middle_but_found_in_full(tmp_path: Path) -> No
     assert "xx…yy" in text
     node = Keys(checkpoint, ()).node(key)
     assert "&lt;&amp;&gt;" in summary_html(node)
-    assert "<&>" not in summary_html(node) + drawing_of(checkpoint, node)
+    assert "<&>" not in summary_html(node) + Map(checkpoint, file_map(checkpoint)).draw(node)
 
 
 def test_where_bytes_lie(checkpoint: Checkpoint) -> None:
@@ -125,6 +130,28 @@ def test_where_bytes_lie(checkpoint: Checkpoint) -> None:
     assert f'<td class="right">{chunk.byte_offset:,}</td>' in html
     assert "rows 0-3, columns 0-1" in html
     assert places_html(checkpoint, None, 0) == ""
+
+
+def test_bytes_by_file_of_what_lies_below(checkpoint: Checkpoint) -> None:
+    keys = Keys(checkpoint, ())
+    [file] = checkpoint.bytes_by_file()
+    html = files_html(keys.node("model"))
+    stored = keys.node("model").stored_bytes
+    assert f"<code>{file}</code>" in html
+    assert f">{bytes_text(stored)}<" in html
+    assert "100.0 %" in html
+    assert files_html(keys.node("epoch")) == files_html(keys.node(ROOT)) == ""
+
+
+def test_of_a_large_checkpoint_an_entry_is_drawn_by_rank(checkpoint: Checkpoint) -> None:
+    large = replace(
+        checkpoint, entries=dict(plan_save({"a.w": (40, 2), "a.b": (4,)}, "fsdp=40").tensors)
+    )
+    keys, drawn = Keys(large, ()), Map(large, file_map(large))
+    assert "shard-map" in drawn.draw(keys.node("a.w"))
+    assert "file-map" in drawn.draw(keys.node(ROOT))
+    assert drawn.draw(keys.node("a")) == ""
+    assert "those with most of 40" in files_html(keys.node("a"))
 
 
 def test_a_range_behind_the_files_end_says_so(tmp_path: Path) -> None:
@@ -150,8 +177,6 @@ def test_findings_are_listed_worst_first_and_counted() -> None:
 
 
 def test_pages_of_places(tmp_path: Path) -> None:
-    from dcp_tutor import plan_save
-
     tensor = plan_save({"w": (40, 2)}, "fsdp=40").tensors["w"]
     dcp.save(STATE, storage_writer=dcp.FileSystemWriter(tmp_path, sync_files=False), no_dist=True)
     html = places_html(open_checkpoint(tmp_path), tensor, 2)
