@@ -22,7 +22,7 @@ __all__ = ["TOKEN", "Lab", "OpenNotebook", "survivors", "wait_for"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-SECONDS = 45.0
+SECONDS = 60.0
 """How long anything may take on a machine that is busy with something else."""
 
 _KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}

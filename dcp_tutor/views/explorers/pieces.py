@@ -15,10 +15,10 @@ STYLE = """<style>
   vertical-align:top;background:transparent}
 .dcp-tutor-explorer thead th{font-weight:normal;color:var(--jp-content-font-color2,inherit);
   border-bottom:1px solid var(--jp-border-color1,#999)}
-.dcp-tutor-explorer tbody th{font-weight:bold}
+.dcp-tutor-explorer tbody th{font-weight:bold;white-space:nowrap}
 .dcp-tutor-explorer .right{text-align:right;font-variant-numeric:tabular-nums}
 .dcp-tutor-explorer code{font-family:var(--jp-code-font-family,monospace);font-size:12.5px;
-  color:inherit;background:transparent}
+  color:inherit;background:transparent;white-space:nowrap}
 .dcp-tutor-explorer p{margin:2px 0;line-height:1.5;color:var(--jp-content-font-color1,inherit)}
 .dcp-tutor-explorer .problem{border-left:4px solid var(--jp-error-color1,#a40e26);padding-left:8px}
 .dcp-tutor-explorer .keys button{font-family:var(--jp-code-font-family,monospace);
@@ -26,7 +26,7 @@ STYLE = """<style>
   margin:0 2px;padding:0 6px;box-shadow:none}
 .dcp-tutor-explorer .keys button:not(.mod-info){background:transparent;
   color:var(--jp-content-font-color1,inherit)}
-.dcp-tutor-explorer .widget-toggle-buttons{flex-wrap:nowrap}
+.dcp-tutor-explorer .widget-toggle-buttons{display:flex;flex-flow:row nowrap}
 .dcp-tutor-explorer :is(select,input,button):focus-visible{
   outline:2px solid var(--jp-brand-color1,#1976d2);outline-offset:1px}
 </style>"""

@@ -128,8 +128,9 @@ def places_html(checkpoint: Checkpoint, entry: Entry | None, page: int) -> str:
         return ""
     start = page * PLACES_ON_A_PAGE
     shown = places[start : start + PLACES_ON_A_PAGE]
-    head = ["file", "from byte", "to", "length", "holds", "its place in the file"]
-    heads = "".join(f'<th scope="col">{name}</th>' for name in head)
+    head = [("file", ""), ("from byte", "right"), ("to", "right"), ("length", "right")]
+    head += [("holds", ""), ("its place in the file", "")]
+    heads = "".join(f'<th scope="col" class="{side}">{name}</th>' for name, side in head)
     body = "".join(_row(checkpoint, place) for place in shown)
     total = count_text(len(places), "byte range")
     caption = f"{start + 1:,} to {start + len(shown):,} of {total}"

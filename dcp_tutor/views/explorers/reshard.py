@@ -73,15 +73,14 @@ class ReshardExplorer(Explorer):
     def _draw(self) -> None:
         controls = self._controls
         one = self._resharding.plan(self.layout, self.tensor)
-        controls.message = code_line(f'plan_load(checkpoint, "{self.layout}")')
+        # The tensor's own numbers and drawing do not wait for the plan of all the others.
+        controls.totals = totals_html(one, None)
         if controls.whole:
-            whole = self.plan
-            controls.drawing = alive(traffic_map(whole).svg)
+            controls.drawing = alive(traffic_map(self.plan).svg)
         else:
             controls.drawing = alive(overlap_map(one, self.tensor).svg)
-            controls.totals = totals_html(one, None)
         self._draw_reads(one)
-        # The tensor's own drawing does not wait for the plan of all the others.
+        controls.message = code_line(f'plan_load(checkpoint, "{self.layout}")')
         controls.totals = totals_html(one, self.plan)
 
     def _draw_reads(self, plan: LoadPlan) -> None:
