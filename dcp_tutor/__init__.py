@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from dcp_tutor.plans.loading import plan_load
     from dcp_tutor.plans.saving import plan_save
     from dcp_tutor.plans.shapes import model_shapes
+    from dcp_tutor.views.explorers.checkpoint import explore_checkpoint
+    from dcp_tutor.views.explorers.reshard import explore_reshard
     from dcp_tutor.views.pictures.balances import balance
     from dcp_tutor.views.pictures.files import file_map
     from dcp_tutor.views.pictures.overlap import overlap_map
@@ -76,6 +78,8 @@ _HOMES = {
     "check": "exercises.judging",
     "doctor": "checkup.doctor",
     "end": "lesson",
+    "explore_checkpoint": "views.explorers.checkpoint",
+    "explore_reshard": "views.explorers.reshard",
     "file_map": "views.pictures.files",
     "keep_run_folder": "launching.folders",
     "launch": "launching.launch",
@@ -110,6 +114,8 @@ __all__ = [
     "check",
     "doctor",
     "end",
+    "explore_checkpoint",
+    "explore_reshard",
     "file_map",
     "keep_run_folder",
     "launch",

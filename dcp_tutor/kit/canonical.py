@@ -35,6 +35,7 @@ _LANGUAGE = {
 _OF_A_RUN = ("papermill", "execution", "ExecuteTime", "collapsed", "scrolled", "vscode")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _PICTURES = ("image/svg+xml", "text/html", "text/markdown", "image/png", "image/jpeg")
+_REPR = re.compile(r"\w+\(.*\)", re.DOTALL)
 _OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")
 _RUN_FOLDER = re.compile(r"(?:/[^\s'\"<>:]*)?/dcp-tutor-[a-z0-9_]{8}\b")
@@ -122,8 +123,14 @@ def _output(output: Any, number: int | None, clean: Callable[[str], str]) -> Any
     if output.output_type == "execute_result":
         output.execution_count = number
     data = output.data
-    if data.pop(_WIDGET, None) is not None and any(kind in data for kind in _PICTURES):
-        # The `repr` of a widget says nothing that its picture does not.
+    pictured = any(kind in data for kind in _PICTURES)
+    # The `repr` of a widget says nothing that its picture does not. An explorer's text is none:
+    # it is the picture in words.
+    if (
+        data.pop(_WIDGET, None) is not None
+        and pictured
+        and _REPR.fullmatch("".join(data.get("text/plain", "")))
+    ):
         data.pop("text/plain", None)
     for kind in data:
         data[kind] = _deep(data[kind], clean)

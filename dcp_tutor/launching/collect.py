@@ -19,14 +19,25 @@ def collect_ranks(folder: Path, num_ranks: int, asked_at: float) -> tuple[RankRu
         asked_at: monotonic time of the call, from which spans and errors are counted.
 
     """
+    ranks = ranks_here(folder, num_ranks)
+    exit_codes = read_exit_codes(folder)
+    return tuple(_collect_rank(folder, rank, exit_codes.get(rank), asked_at) for rank in ranks)
+
+
+def ranks_here(folder: Path, num_ranks: int) -> list[int]:
+    """Return the global ranks of a launch on this machine, as far as they have said who they are.
+
+    Args:
+        folder: launch folder.
+        num_ranks: ranks that were to start here.
+
+    """
     reported = set()
     if (folder / "ranks").is_dir():
         reported = {
             int(path.name) for path in (folder / "ranks").iterdir() if path.name.isdecimal()
         }
-    ranks = sorted(reported) if len(reported) >= num_ranks else range(num_ranks)
-    exit_codes = read_exit_codes(folder)
-    return tuple(_collect_rank(folder, rank, exit_codes.get(rank), asked_at) for rank in ranks)
+    return sorted(reported) if len(reported) >= num_ranks else list(range(num_ranks))
 
 
 def read_exit_codes(folder: Path) -> dict[int, int]:
@@ -89,7 +100,7 @@ def _collect_rank(folder: Path, rank: int, exit_code: int | None, asked_at: floa
         spans=_spans(own / "spans.jsonl", asked_at),
         stack="\n".join(_log_lines(own / "stacks.txt")),
         attempt=attempt,
-        logs=_logs(folder, local_rank),
+        logs=rank_logs(folder, local_rank),
     )
 
 
@@ -119,8 +130,8 @@ def _spans(path: Path, asked_at: float) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-def _logs(folder: Path, local_rank: int) -> Path | None:
-    """Return the rank's folder in torchrun's log directory, of its last attempt."""
+def rank_logs(folder: Path, local_rank: int) -> Path | None:
+    """Return a rank's folder in torchrun's log directory, of its last attempt, by local rank."""
     found = (folder / "torchrun").glob(f"*/attempt_*/{local_rank}")
     # A program may have put anything here.
     attempts = [path for path in found if path.parent.name.split("_")[1].isdecimal()]

@@ -26,8 +26,11 @@ _STOP_SECONDS = 5.0
 """How long a supervisor may take to end a launch that was told to end."""
 _TICK_SECONDS = 0.1
 
-Watcher = Callable[[Path], None]
-"""Called about ten times a second with the launch folder while ranks run."""
+Watcher = Callable[[Prepared], None]
+"""Called about ten times a second with what was launched, while ranks run.
+
+A `KeyboardInterrupt` that it raises ends the launch, as the notebook's own interrupt does.
+"""
 
 
 def launch(
@@ -109,6 +112,10 @@ def launch(
             f"{plan.name} was interrupted; all its ranks are ended. "
             f"What they said until then: {plan.folder}"
         ) from None
+    except BaseException:  # a mistake in `watch`
+        with without_interrupts():
+            _stop(agent)
+        raise
     run = _collect(plan, agent, started)
     journal.note(run, expected_failure=expect_failure)
     problem: LaunchFailed | None = None
@@ -157,7 +164,7 @@ def _wait(agent: Agent, plan: Prepared, watch: Watcher | None) -> bool:
     failed_at: float | None = None
     while not agent.wait(_TICK_SECONDS):
         if watch is not None:
-            watch(plan.folder)
+            watch(plan)
         if time.monotonic() > deadline:
             _explain_where(agent, plan)
             _stop(agent)
@@ -168,7 +175,7 @@ def _wait(agent: Agent, plan: Prepared, watch: Watcher | None) -> bool:
             agent.kill()  # torchrun waits 30 s for a rank that ignores SIGTERM
             failed_at = float("inf")
     if watch is not None:
-        watch(plan.folder)
+        watch(plan)
     return False
 
 

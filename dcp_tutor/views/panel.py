@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import time
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+from dcp_tutor.launching.collect import collect_ranks
+from dcp_tutor.launching.prepare import Prepared
 from dcp_tutor.launching.run import RankRun, Run
-from dcp_tutor.views.log import plain_lines, settled, settled_stderr
+from dcp_tutor.views.live import LivePanel
+from dcp_tutor.views.log import settled, settled_stderr
 from dcp_tutor.views.terminal import read_log
+from dcp_tutor.views.watching import watching_kernel
 
-_SECONDS_BETWEEN_UPDATES = 0.2
-_LIVE_LINES = 12
+_MOST_INTERRUPTED = 20  # lines of a rank whose launch was broken off
 
 
 class Panel:
     """The output of one `%%torchrun` cell.
 
-    While ranks run it shows their last lines, where somebody watches; at the end it shows one
+    While ranks run it shows a lane for each, where somebody watches; at the end it shows one
     text that depends only on what the ranks printed. Both are the same display, so that a saved
     notebook holds the settled text alone.
     """
 
     def __init__(self) -> None:
-        self._handle: Any = None
-        self._shown = ""
-        self._shown_at = 0.0
-        self._watched = _somebody_watches()
+        kernel = watching_kernel()
+        self._live = None if kernel is None else LivePanel(kernel)
+        self._plan: Prepared | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -39,36 +38,37 @@ class Panel:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._handle is not None and isinstance(error, KeyboardInterrupt):
-            self._show(f"{self._shown}\n(interrupted)")
+        try:
+            if isinstance(error, KeyboardInterrupt) and self._plan is not None:
+                text = _said_so_far(self._plan)
+                self._show(f"{text}\n(interrupted)" if text else "(interrupted)")
+        finally:
+            if self._live is not None:
+                self._live.close()
 
-    def update(self, launch_folder: Path) -> None:
-        """Show the ranks' last lines, if somebody watches and it is time to."""
-        now = time.monotonic()
-        if not self._watched or now < self._shown_at + _SECONDS_BETWEEN_UPDATES:
-            return
-        logs = (launch_folder / "torchrun").glob("*/attempt_*/*/stdout.log")
-        lines = {int(log.parent.name): _tail(log) for log in logs if log.parent.name.isdecimal()}
-        text = settled({rank: some for rank, some in lines.items() if some})
-        if text:
-            self._shown_at = now
-            self._show("\n".join(text.splitlines()[-_LIVE_LINES:]))
+    def update(self, plan: Prepared) -> None:
+        """Show how the ranks are doing, if somebody watches.
+
+        Raises:
+            KeyboardInterrupt: the stop button was clicked.
+
+        """
+        self._plan = plan
+        if self._live is not None:
+            self._live.update(plan)
 
     def settle(self, run: Run) -> None:
         """Show the final text."""
-        text = settled_text(run)
-        if text or self._handle is not None:
-            self._show(text or "(no output)")
+        self._show(settled_text(run))
 
     def _show(self, text: str) -> None:
+        """Put the text where the lanes were, or show it, if there is any."""
         from IPython.display import display
 
-        self._shown = text
-        bundle = {"text/plain": text}
-        if self._handle is None:
-            self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
-        else:
-            self._handle.update(bundle, raw=True)
+        if self._live is not None and self._live.replace(text):
+            return
+        if text:
+            display({"text/plain": text}, raw=True)  # type: ignore[no-untyped-call]
 
 
 def settled_text(run: Run) -> str:
@@ -90,25 +90,17 @@ def settled_text(run: Run) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def _said_so_far(plan: Prepared) -> str:
+    """Return what the ranks of an interrupted launch printed; of it there is no `Run`."""
+    ranks = collect_ranks(plan.folder, plan.command.nproc_per_node, 0.0)
+    return settled(
+        {rank.rank: _lines(rank, "stdout.log") for rank in ranks}, most=_MOST_INTERRUPTED
+    )
+
+
 def _lines(rank: RankRun, name: str) -> list[str]:
     """Return a rank's output, of a flood its first and last part: a view needs no more."""
     try:
         return read_log(rank.logs / name) if rank.logs is not None else []
     except OSError:  # the program removed it
         return []
-
-
-def _tail(log: Path) -> list[str]:
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 4096))
-        return plain_lines(file.read())[-_LIVE_LINES:]
-
-
-def _somebody_watches() -> bool:
-    """Say whether live output can be seen.
-
-    Not under nbval, which applies no display updates, nor where `DCP_TUTOR_LIVE=0` says so.
-    """
-    if os.environ.get("DCP_TUTOR_LIVE", "1") in ("", "0"):
-        return False
-    return "PYTEST_CURRENT_TEST" not in os.environ

@@ -122,6 +122,13 @@ def test_a_widget_leaves_its_picture() -> None:
     ]
 
 
+def test_an_explorer_leaves_its_picture_and_its_words() -> None:
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "random"}}
+    kept = {"text/plain": "rank  needs\n0     rows 0-3", "image/svg+xml": "<svg/>"}
+    cell = tidy(ran(display("", **view, **kept)))
+    assert cell.cells[0].outputs[0].data == kept
+
+
 def test_being_canonical_twice_changes_nothing() -> None:
     outputs = [stream("stderr", f"{Path.home()}/x 0x7f12ab34cd56\n"), STREAM, display("d")]
     once = tidy(ran(*outputs))

@@ -51,7 +51,7 @@ def meet(place: Path, mode: str, flags: tuple[str, ...] = ()) -> tuple[Run, set[
     place.mkdir()
     seen: set[tuple[str, int]] = set()
 
-    def watch(_folder: Path) -> None:
+    def watch(_launched: object) -> None:
         seen.update(listening(psutil.Process()))
         if (place / "up-0").exists() and (place / "up-1").exists():
             seen.update(listening(psutil.Process()))

@@ -157,7 +157,12 @@ def _piece(piece: Piece, x: float, y: float, width: float, there: int, legend: L
         return group(marks, class_="records", data_records=len(piece.records))
     record = piece.records[0]
     is_there = record.stop <= there
-    marks = [element("rect", **place, class_=hue(record.number - 1) if is_there else "line dash")]
+    title = (
+        f"{record.fqn}, {record.part}: {bytes_text(record.length)}, "
+        f"bytes {record.start:,} to {record.stop - 1:,}"
+    )
+    fill = hue(record.number - 1) if is_there else "line dash"
+    marks = [element("title", title), element("rect", **place, class_=fill)]
     if not is_there:
         legend.add("named, but not there", "line dash")
     elif record.is_blob:

@@ -119,11 +119,12 @@ def rules(scope: str) -> str:
 .{scope} .fold{{fill:url(#{scope}-fold)}}
 .{scope} .ribbon{{fill-opacity:.5;stroke-width:.75}}
 .{scope} .part{{stroke-width:1}}""".replace("MONO", MONO)
-    dark = f"@media (prefers-color-scheme:dark){{{_coloured(scope, DARK)}}}"
-    return f"{plain}{_coloured(scope, LIGHT)}\n{dark}\n"
+    dark = f"@media (prefers-color-scheme:dark){{{coloured(scope, DARK)}}}"
+    return f"{plain}{coloured(scope, LIGHT)}\n{dark}\n"
 
 
-def _coloured(scope: str, theme: Theme) -> str:
+def coloured(scope: str, theme: Theme) -> str:
+    """Return the rules that give the class `scope`, and what is below it, a theme's colours."""
     lines = [
         f".{scope} .card{{fill:{theme.card};stroke:{theme.border}}}",
         f".{scope} text{{fill:{theme.ink};stroke:none}}",
