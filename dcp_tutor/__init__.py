@@ -9,7 +9,9 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `rank` | what runs inside a rank; programs may import `span` from it |
 | `launching` | torchrun from a notebook, cold and warm; `launch`, `Run` |
 | `checkpoints` | a checkpoint as an object: open, inspect, verify, diff; knows `.metadata` |
-| `views` | what is shown: the settled log of a launch, folders |
+| `layouts` | meshes of ranks, placements, and the box of a tensor that each rank holds |
+| `plans` | which rank will read or write what: `plan_load`, `plan_save` |
+| `views` | what is shown: the settled log of a launch, pictures |
 | `symptoms` | messages that a learner may meet: cause and mend of each; `dcp-tutor why` |
 | `kit` | the lessons as a whole: running them, their web pages, their committed outputs |
 | `lesson` | first and last cell of a lesson: parameters, device, clean-up |
@@ -42,7 +44,17 @@ if TYPE_CHECKING:
     from dcp_tutor.launching.folders import keep_run_folder, remove_run_folder, run_folder
     from dcp_tutor.launching.launch import launch
     from dcp_tutor.launching.run import RankRun, Run
+    from dcp_tutor.layouts.layout import Layout
     from dcp_tutor.lesson import begin, end
+    from dcp_tutor.plans.loading import plan_load
+    from dcp_tutor.plans.saving import plan_save
+    from dcp_tutor.plans.shapes import model_shapes
+    from dcp_tutor.views.pictures.balances import balance
+    from dcp_tutor.views.pictures.files import file_map
+    from dcp_tutor.views.pictures.overlap import overlap_map
+    from dcp_tutor.views.pictures.picture import Picture
+    from dcp_tutor.views.pictures.shards import shard_map
+    from dcp_tutor.views.pictures.timelines import timeline
 
 # Loaded at first use: a rank imports this package too, and needs none of it.
 _HOMES = {
@@ -50,22 +62,32 @@ _HOMES = {
     "LaunchFailed": "errors",
     "LaunchInterrupted": "errors",
     "LauncherLost": "errors",
+    "Layout": "layouts.layout",
+    "Picture": "views.pictures.picture",
     "RankFailed": "errors",
     "RankRun": "launching.run",
     "RankTimeout": "errors",
     "Run": "launching.run",
     "TutorError": "errors",
     "UsageError": "errors",
+    "balance": "views.pictures.balances",
     "begin": "lesson",
     "check": "exercises.judging",
     "doctor": "checkup.doctor",
     "end": "lesson",
+    "file_map": "views.pictures.files",
     "keep_run_folder": "launching.folders",
     "launch": "launching.launch",
+    "model_shapes": "plans.shapes",
+    "overlap_map": "views.pictures.overlap",
+    "plan_load": "plans.loading",
+    "plan_save": "plans.saving",
     "read_records": "kit.records",
     "record": "kit.records",
     "remove_run_folder": "launching.folders",
     "run_folder": "launching.folders",
+    "shard_map": "views.pictures.shards",
+    "timeline": "views.pictures.timelines",
 }
 
 __all__ = [
@@ -73,22 +95,32 @@ __all__ = [
     "LaunchFailed",
     "LaunchInterrupted",
     "LauncherLost",
+    "Layout",
+    "Picture",
     "RankFailed",
     "RankRun",
     "RankTimeout",
     "Run",
     "TutorError",
     "UsageError",
+    "balance",
     "begin",
     "check",
     "doctor",
     "end",
+    "file_map",
     "keep_run_folder",
     "launch",
+    "model_shapes",
+    "overlap_map",
+    "plan_load",
+    "plan_save",
     "read_records",
     "record",
     "remove_run_folder",
     "run_folder",
+    "shard_map",
+    "timeline",
 ]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dcp_tutor.checkpoints import Blob, Change, Chunk, Node, Tensor, tree_of
 from dcp_tutor.checkpoints.report import dtype_name
 from dcp_tutor.checkpoints.torch_private import rank_of
+from dcp_tutor.views.words import bytes_text, printable, table
 
 if TYPE_CHECKING:
     from dcp_tutor.checkpoints import Checkpoint, Diff, Verification
@@ -17,15 +17,6 @@ _MOST_CHUNKS = 8
 _MOST_FILES = 16
 _MOST_FINDINGS = 30
 _JSON = "--json shows them"
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-
-
-def bytes_text(number: int) -> str:
-    """Write a number of bytes for people: `1.5 KiB`."""
-    amount, unit = float(number), 0
-    while abs(amount) >= 1024 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1024, unit + 1
-    return f"{number} B" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
 
 
 def inspect_text(checkpoint: Checkpoint, *, below: list[str] | None, everything: bool) -> str:
@@ -44,10 +35,10 @@ def inspect_text(checkpoint: Checkpoint, *, below: list[str] | None, everything:
         parts += [_entry_text(checkpoint, fqn, everything) for fqn in checkpoint.tensors]
     parts.append(_files(checkpoint, everything))
     if checkpoint.unknown:
-        names = ", ".join(map(_plain, checkpoint.unknown))
+        names = ", ".join(map(printable, checkpoint.unknown))
         parts.append(f"Classes that are not DCP's (named, not imported): {names}")
     if checkpoint.skipped:
-        lines = [f"  {_plain(fqn)}: {_plain(name)}" for fqn, name in checkpoint.skipped]
+        lines = [f"  {printable(fqn)}: {printable(name)}" for fqn, name in checkpoint.skipped]
         parts.append(
             "\n".join(["Entries that could not be understood:", *_fold(lines, everything)])
         )
@@ -60,8 +51,8 @@ def _head(checkpoint: Checkpoint) -> str:
     metadata = checkpoint.metadata_files
     own = metadata[0] if len(metadata) == 1 else f"{len(metadata)} files, one for each rank"
     rows = [
-        ("checkpoint", _plain(checkpoint.url)),
-        ("metadata", f"{own}, format {_plain(checkpoint.version or 'of an older torch')}"),
+        ("checkpoint", printable(checkpoint.url)),
+        ("metadata", f"{own}, format {printable(checkpoint.version or 'of an older torch')}"),
         ("tensors", f"{len(tensors):,} in {num_chunks:,} chunks"),
         ("other entries", f"{len(checkpoint.blobs):,}"),
         ("tensor bytes", f"{bytes_text(checkpoint.tensor_bytes)}, each element counted once"),
@@ -72,8 +63,8 @@ def _head(checkpoint: Checkpoint) -> str:
         ),
     ]
     if checkpoint.saved_to not in (None, checkpoint.url):
-        rows.insert(1, ("saved to", _plain(checkpoint.saved_to or "")))
-    return _table(rows, right=())
+        rows.insert(1, ("saved to", printable(checkpoint.saved_to or "")))
+    return table(rows)
 
 
 def _tree(root: Node, everything: bool) -> str:
@@ -86,7 +77,7 @@ def _tree(root: Node, everything: bool) -> str:
     rows = [("key", "dtype", "shape", "chunks", "bytes")]
     shown = [(level, node) for level, node in nodes if level <= depth]
     for level, node in shown if everything else shown[:_MOST_LINES]:
-        name = "  " * level + _plain(node.name)
+        name = "  " * level + printable(node.name)
         entry = node.entry
         size = bytes_text(node.tensor_bytes if node.num_tensors else node.stored_bytes)
         if isinstance(entry, Tensor):
@@ -101,7 +92,7 @@ def _tree(root: Node, everything: bool) -> str:
         else:
             cells = ("", "", "", size)
         rows.append((name, *cells))
-    text = _table(rows, right=(3, 4))
+    text = table(rows, right=(3, 4))
     left = len(shown) - _MOST_LINES
     hint = "\n(folded; --all shows every key, --key FQN one of them with its chunks)"
     if left > 0 and not everything:
@@ -113,9 +104,9 @@ def _entry_text(checkpoint: Checkpoint, fqn: str, everything: bool) -> str:
     entry = checkpoint[fqn]
     if isinstance(entry, Blob):
         size = bytes_text(entry.stored_bytes)
-        return f"{_plain(fqn)}  object, {size} as torch.save wrote it\n  {_place(entry)}"
+        return f"{printable(fqn)}  object, {size} as torch.save wrote it\n  {_place(entry)}"
     title = (
-        f"{_plain(fqn)}  {dtype_name(entry.dtype)} {list(entry.shape)}, "
+        f"{printable(fqn)}  {dtype_name(entry.dtype)} {list(entry.shape)}, "
         f"{bytes_text(entry.tensor_bytes)}, stored {bytes_text(entry.stored_bytes)}"
     )
     rows = [("  offsets", "sizes", "where")]
@@ -123,7 +114,7 @@ def _entry_text(checkpoint: Checkpoint, fqn: str, everything: bool) -> str:
         rows.append((f"  {list(chunk.offsets)}", f"{list(chunk.sizes)}", _place(chunk)))
     more = len(entry.chunks) - _MOST_CHUNKS
     tail = f"\n  ... {more:,} more chunks (--all)" if more > 0 and not everything else ""
-    return f"{title}\n{_table(rows, right=())}{tail}"
+    return f"{title}\n{table(rows)}{tail}"
 
 
 def _place(record: Chunk | Blob) -> str:
@@ -131,7 +122,7 @@ def _place(record: Chunk | Blob) -> str:
         return "no place told"
     end = record.byte_offset + record.byte_length
     rank = "" if record.rank is None else f" (rank {record.rank})"
-    return f"{_plain(record.file)}{rank} bytes {record.byte_offset:,} to {end:,}"
+    return f"{printable(record.file)}{rank} bytes {record.byte_offset:,} to {end:,}"
 
 
 def _files(checkpoint: Checkpoint, everything: bool) -> str:
@@ -140,8 +131,8 @@ def _files(checkpoint: Checkpoint, everything: bool) -> str:
         file = checkpoint.files.get(name)
         rank = rank_of(name)
         size = "missing" if file is None else bytes_text(file.size_bytes)
-        rows.append((_plain(name), "" if rank is None else str(rank), bytes_text(total), size))
-    lines = _table(rows, right=(1, 2, 3)).split("\n")
+        rows.append((printable(name), "" if rank is None else str(rank), bytes_text(total), size))
+    lines = table(rows, right=(1, 2, 3)).split("\n")
     return "\n".join([lines[0], *_fold(lines[1:], everything, _MOST_FILES)])
 
 
@@ -154,7 +145,7 @@ def verify_text(checkpoint: Checkpoint, found: Verification) -> str:
     )
     scope = f"{found.records_checked:,} records in {found.files_checked:,} files; {read}"
     if not found.findings:
-        return f"{_plain(checkpoint.url)}: sound ({scope})"
+        return f"{printable(checkpoint.url)}: sound ({scope})"
     counts: dict[str, int] = {}
     for finding in found:
         counts[finding.severity] = counts.get(finding.severity, 0) + 1
@@ -162,11 +153,11 @@ def verify_text(checkpoint: Checkpoint, found: Verification) -> str:
     summary = ", ".join(
         f"{number} {severity}" + "s" * (number > 1) for severity, number in counts.items()
     )
-    lines = [f"{_plain(checkpoint.url)}: {word}: {summary} ({scope})"]
+    lines = [f"{printable(checkpoint.url)}: {word}: {summary} ({scope})"]
     for finding in found.findings[:_MOST_FINDINGS]:
-        subject = " in ".join(_plain(s) for s in (finding.fqn, finding.file) if s is not None)
+        subject = " in ".join(printable(s) for s in (finding.fqn, finding.file) if s is not None)
         lines.append(f"  {finding.severity:<10} {finding.code:<22} {subject}")
-        lines.append(f"      {_plain(finding.message)}")
+        lines.append(f"      {printable(finding.message)}")
     if len(found) > _MOST_FINDINGS:
         lines.append(f"  ... {len(found) - _MOST_FINDINGS:,} more (--json shows all)")
     return "\n".join(lines)
@@ -177,13 +168,13 @@ def diff_text(difference: Diff, a: str, b: str) -> str:
     compared = "values compared" if difference.values else "values not compared; --values does"
     verdict = "no difference" if difference.same else "different"
     lines = [
-        f"{_plain(a)} -> {_plain(b)}: {verdict} ({difference.num_same:,} keys alike; {compared})"
+        f"{printable(a)} -> {printable(b)}: {verdict} ({difference.num_same:,} keys alike; {compared})"
     ]
     for mark, keys in (("-", difference.only_a), ("+", difference.only_b)):
-        lines += _fold([f"  {mark} {_plain(fqn)}" for fqn in keys], False, where=_JSON)
-    rows = [(f"  ~ {_plain(change.fqn)}", _changed(change)) for change in difference.changes]
+        lines += _fold([f"  {mark} {printable(fqn)}" for fqn in keys], False, where=_JSON)
+    rows = [(f"  ~ {printable(change.fqn)}", _changed(change)) for change in difference.changes]
     if rows:
-        lines += _fold(_table(rows, right=()).split("\n"), False, where=_JSON)
+        lines += _fold(table(rows).split("\n"), False, where=_JSON)
     return "\n".join(lines)
 
 
@@ -206,7 +197,7 @@ def _changed(change: Change) -> str:
     elif change.values_differ is False:
         parts.append("values equal")
     if change.unreadable:
-        parts.append(f"cannot be compared: {_plain(change.unreadable)}")
+        parts.append(f"cannot be compared: {printable(change.unreadable)}")
     return "; ".join(parts)
 
 
@@ -216,21 +207,3 @@ def _fold(
     if everything or len(lines) <= most:
         return lines
     return [*lines[:most], f"  ... {len(lines) - most:,} more ({where})"]
-
-
-def _table(rows: Sequence[Sequence[str]], *, right: tuple[int, ...]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
-
-
-def _plain(text: str) -> str:
-    """Make a name from a file safe for a terminal: no control characters, no broken text."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == " " else ascii(c)[1:-1] for c in text)

@@ -1,0 +1,41 @@
+"""What every rank will read or write, before any rank runs: DCP's own plans, as data.
+
+    plan = plan_load("runs/step-3", "fsdp=2")
+    plan.read_bytes, plan.needed_bytes  # DCP reads whole chunks to use slices of them
+
+    saved = plan_save(model_shapes("llama3-70b"), "fsdp=1024")
+    plan_load(saved, "fsdp=768").files_opened
+
+One file for each thing that must be known:
+    loading         plan_load, LoadPlan, TensorLoad, Read
+    saving          plan_save, SavePlan, TensorSave, Write
+    overlaps        which parts of stored boxes fill which wanted boxes
+    dedup           which of the ranks that hold the same box writes it
+    traffic         bytes and files by rank, without making the reads
+    stored          a tensor's chunks as arrays
+    shapes          shapes of models that all know
+    report          the documented JSON forms, and text
+    unknown         what is said of a tensor that is not there
+    torch_private   every private name of torch that is relied on
+"""
+
+from __future__ import annotations
+
+from dcp_tutor.plans.loading import LoadPlan, RankLoad, Read, TensorLoad, plan_load
+from dcp_tutor.plans.saving import RankSave, SavePlan, TensorSave, Write, plan_save
+from dcp_tutor.plans.shapes import TensorShape, model_shapes
+
+__all__ = [
+    "LoadPlan",
+    "RankLoad",
+    "RankSave",
+    "Read",
+    "SavePlan",
+    "TensorLoad",
+    "TensorSave",
+    "TensorShape",
+    "Write",
+    "model_shapes",
+    "plan_load",
+    "plan_save",
+]

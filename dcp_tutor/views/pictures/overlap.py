@@ -1,0 +1,178 @@
+"""`overlap_map`: which stored chunks which ranks read, and how much of them they need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from dcp_tutor.checkpoints import Chunk
+from dcp_tutor.errors import UsageError
+from dcp_tutor.layouts import Box, placements_text
+from dcp_tutor.plans import LoadPlan, Read, TensorLoad
+from dcp_tutor.views.pictures.overlap_drawing import draw_overlap
+from dcp_tutor.views.pictures.picture import Picture
+from dcp_tutor.views.words import box_text, bytes_text, count_text, printable, shape_text, table
+
+_MOST_LINES = 96
+_MOST_SAID = 6
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """All that is drawn of the load of one tensor.
+
+    Attributes:
+        load: as planned.
+        how: layout of the ranks that load, and the tensor's placements.
+        order: numbers of the chunks that have elements, in the order in which they are drawn.
+
+    """
+
+    load: TensorLoad
+    how: str
+    order: tuple[int, ...]
+
+    @cached_property
+    def reads(self) -> tuple[Read, ...]:
+        """All reads, made once."""
+        return self.load.reads
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        """The chunks that have elements, as drawn."""
+        return [self.load.chunks[number] for number in self.order]
+
+    @cached_property
+    def shards(self) -> tuple[Box, ...]:
+        """What each rank will hold, by rank."""
+        return self.load.shards
+
+    @property
+    def num_empty(self) -> int:
+        """Chunks that have no elements."""
+        return len(self.load.chunks) - len(self.order)
+
+    @cached_property
+    def needed_bytes(self) -> int:
+        """Bytes that the ranks need, all together."""
+        return sum(read.needed_bytes for read in self.reads)
+
+    @cached_property
+    def read_bytes(self) -> int:
+        """Bytes that they read."""
+        return sum(read.read_bytes for read in self.reads)
+
+    @property
+    def factor(self) -> str:
+        """How many bytes are read for one that is needed, as text."""
+        return f"{self.read_bytes / self.needed_bytes:.3g}" if self.needed_bytes else "no"
+
+
+def overlap_map(plan: LoadPlan | TensorLoad, fqn: str | None = None) -> Picture:
+    """Draw how the ranks of another layout read a tensor from its stored chunks.
+
+    Left stand the chunks in their files, right what each rank will hold; a ribbon is one of DCP's
+    reads. Rows and columns are to one scale on both sides; colour is that of the chunk that the
+    elements come from. DCP reads the whole record of a chunk to get a part of it: beside each
+    rank a bar shows what it reads, hatched where it does not need it.
+
+    Args:
+        plan: as `plan_load` returned it, or one of its tensors.
+        fqn: key of the tensor to draw; may be left out where the plan has only one.
+
+    Returns:
+        A `Picture`; its text has one line for each read.
+
+    Raises:
+        UsageError: `fqn` is left out, or is not in the plan.
+
+    Example:
+        >>> overlap_map(plan_load("runs/step-3", "fsdp=2"), "net.weight")  # doctest: +SKIP
+
+    """
+    overlap = _overlap(plan, fqn)
+    alt = _said(overlap)
+    return Picture(svg=draw_overlap(overlap, alt), text=_text(overlap), alt=alt)
+
+
+def _overlap(plan: LoadPlan | TensorLoad, fqn: str | None) -> Overlap:
+    layout = ""
+    if isinstance(plan, LoadPlan):
+        if fqn is None and len(plan) != 1:
+            keys = ", ".join(repr(key) for key in list(plan)[:3])
+            raise UsageError(
+                f"the plan loads {count_text(len(plan), 'tensor')}; say which to draw: "
+                f"overlap_map(plan, fqn), such as {keys}"
+            )
+        layout = f"{plan.layout}: "
+        plan = plan[next(iter(plan)) if fqn is None else fqn]
+    if not isinstance(plan, TensorLoad):
+        raise UsageError(
+            f"overlap_map draws what plan_load(checkpoint, layout) returns, not a "
+            f"{type(plan).__name__}"
+        )
+    filled = [number for number, chunk in enumerate(plan.chunks) if chunk.numel]
+    order = sorted(filled, key=lambda number: plan.chunks[number].offsets)
+    return Overlap(plan, f"{layout}{placements_text(plan.placements)}", tuple(order))
+
+
+def chunk_name(chunk: Chunk, number: int) -> str:
+    """Name a chunk: by its file, or by its number where the metadata names none."""
+    return chunk.file if chunk.file is not None else f"chunk {number}"
+
+
+def _said(overlap: Overlap) -> str:
+    load = overlap.load
+    words = [
+        f"rank {read.rank} takes {box_text(read.in_tensor, read.sizes)} from "
+        f"{printable(chunk_name(read.chunk, read.chunk_number))}"
+        for read in overlap.reads[:_MOST_SAID]
+    ]
+    more = len(overlap.reads) - len(words)
+    words += [f"{more:,} more reads"] if more else []
+    return (
+        f"How {count_text(len(overlap.shards), 'rank')} read {printable(load.fqn)} "
+        f"{shape_text(load.shape)} from {count_text(len(overlap.order), 'stored chunk')}, "
+        f"ribbons from chunks at the left to ranks at the right: {'; '.join(words)}. Needed are "
+        f"{bytes_text(overlap.needed_bytes)}, read {bytes_text(overlap.read_bytes)}."
+    )
+
+
+def _text(overlap: Overlap) -> str:
+    load = overlap.load
+    head = [
+        f"{printable(load.fqn)} {shape_text(load.shape)}: "
+        f"{count_text(len(overlap.order), 'stored chunk')} to "
+        f"{count_text(len(overlap.shards), 'rank')}, {overlap.how}",
+        f"{count_text(len(overlap.reads), 'read')}, needed {bytes_text(overlap.needed_bytes)}, "
+        f"read {bytes_text(overlap.read_bytes)} ({overlap.factor} times)",
+    ]
+    rows: list[Sequence[str]] = [("rank", "needs", "from file", "which holds", "needed", "read")]
+    holding = {read.rank for read in overlap.reads}
+    lines: list[tuple[int, Sequence[str]]] = [
+        (rank, (str(rank), "nothing", "", "", "0 B", "0 B"))
+        for rank in range(len(overlap.shards))
+        if rank not in holding
+    ]
+    for read in overlap.reads:
+        chunk = read.chunk
+        lines.append(
+            (
+                read.rank,
+                (
+                    str(read.rank), box_text(read.in_tensor, read.sizes),
+                    printable(chunk_name(chunk, read.chunk_number)),
+                    box_text(chunk.offsets, chunk.sizes),
+                    bytes_text(read.needed_bytes), bytes_text(read.read_bytes),
+                ),
+            )
+        )  # fmt: skip
+    rows += [cells for _, cells in sorted(lines, key=lambda line: line[0])]
+    kept = rows if len(rows) <= _MOST_LINES else [*rows[: _MOST_LINES - 9], *rows[-8:]]
+    body = table(kept, right=(4, 5)).split("\n")
+    if len(kept) < len(rows):
+        body.insert(
+            _MOST_LINES - 9, f"… {len(rows) - len(kept):,} more lines (plan.reads(fqn) has all)"
+        )
+    return "\n".join([*head, *body])
