@@ -103,7 +103,7 @@ def test_its_commands_run(run: tuple[Run, Path]) -> None:
 
 
 def test_it_fits_a_page_and_its_links_lead_to_cases() -> None:
-    assert len(SHEET.splitlines()) <= 165
+    assert len(SHEET.splitlines()) <= 180
     cells = json.loads((NOTEBOOKS / "13_when_it_breaks.ipynb").read_text())["cells"]
     headings = re.findall(
         r"^## ([a-z-]+)$", "\n".join("".join(cell["source"]) for cell in cells), re.M

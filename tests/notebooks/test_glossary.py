@@ -13,7 +13,7 @@ import torch.distributed.checkpoint as dcp
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 PAGE = (NOTEBOOKS / "glossary.md").read_text(encoding="utf-8")
-ENTRIES = re.findall(r"^\*\*(.+?)\*\* – (.+)$", PAGE, re.M)
+ENTRIES = re.findall(r"^\*\*(.+?)\*\*: (.+)$", PAGE, re.M)
 
 HOMES = [
     "torch.distributed.checkpoint",
@@ -57,7 +57,7 @@ def homes() -> list[object]:
 
 
 def exists(name: str) -> bool:
-    """Say whether torch has a name as the glossary writes it: `dcp.save`, `Shard`, `.to_local()`."""
+    """Say whether torch has a name as the page writes it: `dcp.save`, `Shard`, `.to_local()`."""
     name = name.partition("(")[0].lstrip(".")
     for short, module in (("dcp.", dcp), ("dist.", dist)):
         if name.startswith(short):
@@ -87,7 +87,7 @@ def test_entries_are_in_order_and_short() -> None:
     terms = [term.lower() for term, _ in ENTRIES]
 
     assert terms == sorted(terms)
-    assert len(terms) == PAGE.count("** – ") >= 35
+    assert len(terms) == PAGE.count("\n**") >= 35
     for term, text in ENTRIES:
         assert len(text.split()) <= 60, term
 
