@@ -51,7 +51,7 @@ SHOWN = {
         "async-teardown-right  is a checkpoint: True",
     ],
     "async-failed": [
-        "the save is done, and nothing was raised",
+        "the save is done, and nothing was raised; is it a checkpoint? False",
         "asked for its result: NotADirectoryError",
     ],
     "fewer-ranks-load": ["seen by all: 80; from the keys of ranks: 30; from one number: 80"],
