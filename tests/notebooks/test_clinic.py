@@ -85,7 +85,7 @@ SHOWN = {
     ],
     "node-local-right": ["the weights came: True"],
     "wrong-shape-wrong": ["[ranks 0-1] saved", "sizes torch.Size([8, 2]) vs torch.Size([4, 2])"],
-    "wrong-shape-files": ["rows 8 to 15 should be in __1_0.distcp", "error record-differs table"],
+    "wrong-shape-files": ["rank 1  8-15  0-1 ", "error record-differs table __1_0.distcp"],
     "wrong-shape-right": ["whole: (8, 2)  my rows came back: True"],
     "uneven-wrong": [
         "[rank 0] I hold 4 rows and take the whole to have 8",
