@@ -5,12 +5,13 @@
 | `judging` | `check` for learners, `judge` for programs; the list of all exercises |
 | `exercise`, `verdict` | the data of an exercise; what a check says, and how it is shown |
 | `evidence` | what an answer left behind: a `Run`'s values, a checkpoint's content |
+| `again` | a learner's program, started once more in other circumstances |
 | `mishaps` | sentences for a `Run` that failed, whatever the exercise |
-| `lesson_01`, … | one check function for each exercise of that lesson |
+| `lesson_01/`, … | the lesson's `EXERCISES`, and a file for the check of each |
 | `blanks/`, `solutions/` | the learner's cell, as it is given and as it could be filled in |
 
-A new exercise is an `Exercise` in its lesson's file, a blank and a solution under its name, and
-the answers that learners are likely to give, in `tests/exercises`.
+A new exercise is an `Exercise` among its lesson's `EXERCISES`, a blank and a solution under its
+name, and the answers that learners are likely to give, in `tests/exercises/answers_0X.py`.
 """
 
 from __future__ import annotations

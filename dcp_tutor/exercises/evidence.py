@@ -148,6 +148,29 @@ def read_stored(folder: Path) -> Stored | None:
     return Stored(values, tuple(sorted(lumps)), files, num_chunks)
 
 
+def read_saved(run: Run, folder: Path) -> Stored | None:
+    """Read the checkpoint in `folder` if this launch wrote it; None where it wrote none."""
+    return read_stored(folder) if is_saved_by(run, folder) else None
+
+
+def plain(value: Any) -> Any:
+    """Return a number for a tensor, list or dict with a single element, else the value itself.
+
+    Example:
+        >>> import torch
+        >>> plain(torch.tensor([3])), plain([[4]]), plain([1, 2])
+        (3, 4, [1, 2])
+
+    """
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.item() if value.numel() == 1 else value
+    if isinstance(value, list | tuple) and len(value) == 1:
+        return plain(value[0])
+    return value
+
+
 def flat_tensors(state: object, path: str = "") -> dict[str, Any]:
     """Return the tensors of a nested dict under the keys that DCP gives them.
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from dcp_tutor.exercises import lesson_01, lesson_02
+from dcp_tutor.exercises import lesson_01, lesson_02, lesson_03, lesson_04
 from dcp_tutor.exercises.exercise import Exercise
 from dcp_tutor.exercises.verdict import Outcome, Settled, Verdict
 
 
 def all_exercises() -> dict[str, Exercise]:
     """Return every exercise by its name, in the order of the lessons."""
-    lessons = (lesson_01, lesson_02)
+    lessons = (lesson_01, lesson_02, lesson_03, lesson_04)
     return {exercise.name: exercise for lesson in lessons for exercise in lesson.EXERCISES}
 
 

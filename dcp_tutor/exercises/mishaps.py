@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 from dcp_tutor.exercises.evidence import Stored
@@ -15,6 +16,10 @@ from dcp_tutor.launching.stacks import find_place
 # DCP's words in torch 2.13; a test fails when they change.
 _MISSING_KEY = re.compile(r"Missing key in checkpoint state_dict: (\S+)\.(?=\s|$)")
 _NO_METADATA = re.compile(r"metadata is None.*?directory: '([^']+)/\.metadata'", re.DOTALL)
+_NOT_FILLED = re.compile(
+    r"Failed to validate global plan: key:(\S+) invalid fill tensor-volume: (\d+) "
+    r"chunks-volume: (\d+)"
+)
 # gloo's words when ranks are in different collectives; it then aborts the process.
 _MISMATCH = re.compile(r"collective mismatch|op\.preamble\.length <= op\.nbytes")
 
@@ -48,6 +53,12 @@ def explain(run: Run, stored: Stored | None, folder: Path | None) -> Settled:
         )
     if missing := _MISSING_KEY.search(error.message):
         return _missing_key(missing[1], stored)
+    if hole := _NOT_FILLED.search(error.message):
+        return wrong(
+            f"DCP refused to save: under `{hole[1]}` it was given {hole[3]} of the {hole[2]} "
+            f"numbers that the tensor has. The ranks' pieces of one tensor belong under one key, "
+            f"the same on all of them; a key for each rank is for values that are whole."
+        )
     if absent := _NO_METADATA.search(error.message):
         return _no_checkpoint(Path(absent[1]), folder)
     return wrong(
@@ -121,5 +132,5 @@ def _at(error: RankError) -> str:
 
 
 def _one_line(error: RankError) -> str:
-    first = next(iter(error.message.strip().splitlines()), "")
+    first = textwrap.shorten(next(iter(error.message.strip().splitlines()), ""), 200)
     return (f"{error.type}: {first}" if first else error.type).rstrip(".") + "."

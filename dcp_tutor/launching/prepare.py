@@ -159,16 +159,14 @@ def _read_program(path: Path) -> str:
 def _check_syntax(source: str, name: str) -> None:
     try:
         compile(source, name, "exec")
-    except SyntaxError as error:
-        if error.lineno is None:  # a null byte, on Python 3.11
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        if isinstance(error, SyntaxError) and line is not None:
             raise UsageError(
-                f"the program cannot be read, so no rank was started: {error.msg}"
+                f"the program has a syntax error, so no rank was started.\n"
+                f"  line {line}: {(error.text or '').rstrip()}\n  {error.msg}"
             ) from None
-        raise UsageError(
-            f"the program has a syntax error, so no rank was started.\n"
-            f"  line {error.lineno}: {(error.text or '').rstrip()}\n  {error.msg}"
-        ) from None
-    except ValueError as error:  # a null byte
+        # A null byte: a ValueError, but on Python 3.11 a SyntaxError of no line.
         raise UsageError(f"the program cannot be read, so no rank was started: {error}") from None
 
 

@@ -10,7 +10,6 @@ It ends when the notebook's process ends, and then takes that notebook's run fol
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import os
@@ -19,6 +18,8 @@ import signal
 import socket
 import sys
 from pathlib import Path
+
+from dcp_tutor.wire.processes import die_with_parent, outlive_parent
 
 # Set before torch is imported: torch then asks NVML whether there are GPUs, and does not
 # initialise CUDA, which no forked process could use after that.
@@ -50,8 +51,6 @@ PRELOADED = (
 )
 """What the server imports: what the lessons' programs import, and what torch imports lazily."""
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
 
 def main() -> None:
     """Import, say so, and fork a supervisor for each channel that arrives."""
@@ -59,7 +58,7 @@ def main() -> None:
     control.set_inheritable(False)
     notebook = int(sys.argv[2])
     # While it imports it cannot listen, so the system tells it of the notebook's end.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     if os.getppid() != notebook:
         return
     for name in PRELOADED:
@@ -69,7 +68,7 @@ def main() -> None:
     gc.freeze()
     # From here on the descriptor below tells of the notebook's end, also when this server was
     # started by one of its threads, whose end the signal would mistake for the notebook's.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, 0)
+    outlive_parent()
     with contextlib.suppress(OSError):
         control.sendall(b"r")
         _serve(control, notebook)

@@ -14,7 +14,6 @@ The channel is a socket pair. The notebook sends one `Request`, then orders; the
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import resource
@@ -32,13 +31,10 @@ import psutil
 
 from dcp_tutor.launching.folders import remove_orphan
 from dcp_tutor.wire import MOMENTS
+from dcp_tutor.wire.processes import adopt_orphans, die_with_parent, highest_descriptor
 
 GRACE_SECONDS = 2.0
 """How long an agent that was told to stop may take to stop its ranks."""
-
-_LINUX = sys.platform.startswith("linux")
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +117,7 @@ def supervise(channel: socket.socket, start: Callable[[Request], NoReturn]) -> N
         return
     MOMENTS["request"] = time.monotonic()
     request = Request(**message)
-    _adopt_orphans()
+    adopt_orphans()
     agent = os.fork()
     if agent == 0:
         MOMENTS["agent"] = time.monotonic()
@@ -145,8 +141,7 @@ def supervise(channel: socket.socket, start: Callable[[Request], NoReturn]) -> N
 
 def become_agent(request: Request) -> None:
     """Give this forked process the environment, folder, limits and streams of the request."""
-    if _LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -156,7 +151,7 @@ def become_agent(request: Request) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX") if not _LINUX else _highest_descriptor() + 1)
+    os.closerange(3, highest_descriptor() + 1)
     os.umask(request.umask)
     for name, (soft, hard) in request.limits.items():
         # A limit that cannot be set here (a raised hard one) stays as it is.
@@ -273,17 +268,6 @@ def _send(channel: socket.socket, message: dict[str, Any]) -> None:
     """Send a message; a notebook that is gone is noticed elsewhere."""
     with contextlib.suppress(OSError):
         channel.sendall(encode(message))
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends (Linux)."""
-    if _LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def _highest_descriptor() -> int:
-    """Return the highest open descriptor."""
-    return max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - fork-safe
 
 
 def main() -> None:

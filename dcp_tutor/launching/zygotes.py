@@ -13,11 +13,9 @@ children, as the ranks of a cold launch are.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -28,8 +26,7 @@ import weakref
 from typing import IO, NoReturn
 
 from dcp_tutor.wire import AGENT_VARIABLE, MOMENTS
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from dcp_tutor.wire.processes import die_with_parent, highest_descriptor
 
 
 class ForkedRank:
@@ -118,13 +115,13 @@ class Zygotes:
 
 def _wait_to_become_a_rank(channel: socket.socket, agent: int) -> NoReturn:
     """Wait for the agent's word, and be a rank from then on; end if the agent does."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     if os.getppid() != agent:
         os._exit(1)
     mine = channel.fileno()
     # The channels of those who were forked before: while a copy is open, their agent seems alive.
     os.closerange(3, mine)
-    os.closerange(mine + 1, _highest_descriptor() + 1)
+    os.closerange(mine + 1, highest_descriptor() + 1)
     word, streams, _, _ = socket.recv_fds(channel, 1, 2)
     if not word:
         os._exit(0)  # never asked for
@@ -136,7 +133,7 @@ def _wait_to_become_a_rank(channel: socket.socket, agent: int) -> NoReturn:
     for source, target in zip(streams, message["streams"], strict=True):
         os.dup2(source, target)
     channel.detach()
-    os.closerange(3, _highest_descriptor() + 1)
+    os.closerange(3, highest_descriptor() + 1)
     MOMENTS.update(message["moments"])
     os.environ.clear()
     os.environ.update(message["environment"])
@@ -146,10 +143,6 @@ def _wait_to_become_a_rank(channel: socket.socket, agent: int) -> NoReturn:
     from dcp_tutor.rank.__main__ import main
 
     main(message["arguments"])
-
-
-def _highest_descriptor() -> int:
-    return max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - fork-safe
 
 
 def _start_afresh() -> None:

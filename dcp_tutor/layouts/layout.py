@@ -19,7 +19,7 @@ from torch.distributed.tensor import Placement, Replicate
 
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts.box import Box
-from dcp_tutor.layouts.cuts import Cut, cut
+from dcp_tutor.layouts.cuts import Cut, cut, misplaced
 from dcp_tutor.layouts.torch_private import (
     on_dim,
     sharded_dim,
@@ -186,6 +186,23 @@ class Layout:
 
         """
         return self.cut(fqn, shape).shards
+
+    def misplaced(self, fqn: str, shape: Sequence[int]) -> tuple[int, ...]:
+        """Find the ranks that hold other elements of a tensor than DTensor tells of them.
+
+            >>> layout = Layout.parse("dp=4,tp=2:Shard(0)")
+            >>> layout.misplaced("w", (9, 4)), layout.misplaced("w", (16, 4))
+            ((6, 7), ())
+
+        It happens where FSDP2 shards a dimension that tensor parallelism has sharded before, and
+        that their ranks do not divide. DCP believes DTensor: a save without any error stores a
+        shard under a box that is not its own, and a load leaves elements as they were. Seen on
+        torch 2.13: FSDP2 gives rank 7 the last row of this (9, 4), and DTensor tells that rank 6
+        has it. `dcp-tutor verify --deep` finds it in a checkpoint.
+        """
+        shape = _checked(fqn, shape)
+        last = tuple(number for number, axis in enumerate(self.axes) if axis.is_fsdp)
+        return misplaced(shape, self.mesh_shape, self.placements(fqn, shape), last)
 
     def describe(self, fqn: str, shape: Sequence[int]) -> str:
         """Write a tensor's placements as torch code: "(Shard(0), Replicate())"."""

@@ -23,8 +23,7 @@ from dcp_tutor.rank.program import make_main, own_frames
 from dcp_tutor.rank.report import Report
 from dcp_tutor.rank.saves import group_is_gone, say_lost_saves, unfinished_saves
 from dcp_tutor.wire import AGENT_VARIABLE, LAUNCH_VARIABLE, NO_NAME_SERVER, Order
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from dcp_tutor.wire.processes import die_with_parent
 
 
 def main(argv: list[str]) -> NoReturn:
@@ -144,10 +143,8 @@ def _end(status: int) -> NoReturn:
 
 
 def _die_with_agent() -> None:
-    """Ask the kernel to end this rank when torchrun's agent dies (Linux)."""
-    if not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """End with torchrun's agent, also if that died before this rank could ask for it."""
+    die_with_parent()
     agent = os.environ.pop(AGENT_VARIABLE, None)
     if agent is not None and os.getppid() != int(agent):
         os._exit(1)  # it died before we asked

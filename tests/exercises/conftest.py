@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from traitlets.config import Config
 import dcp_tutor
 from dcp_tutor.exercises import Exercise, Outcome, Verdict, all_exercises, judge
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+HERE = Path(__file__).parent
+NOTEBOOKS = HERE.parents[1] / "notebooks"
+sys.path.append(str(HERE))  # for answers_01 and the others, under either of pytest's import modes
 
 
 class Learner:
@@ -52,11 +55,11 @@ class Learner:
 
 @pytest.fixture(scope="module")
 def learner() -> Iterator[Learner]:
-    modules = set(sys.modules)
     yield Learner()
-    for name in ("toy", "app_state", "look"):  # `%%module` imports them into this process
-        if name not in modules:
-            sys.modules.pop(name, None)
+    written = str(dcp_tutor.run_folder())
+    for name, module in list(sys.modules.items()):  # `%%module` imports them into this process
+        if str(getattr(module, "__file__", None)).startswith(written):
+            del sys.modules[name]
     dcp_tutor.remove_run_folder()
 
 
@@ -76,6 +79,13 @@ class Tried:
     solution: Any
     blank: Any
     mistakes: Mapping[str, Mistake]
+    _said: dict[int, Verdict] = field(default_factory=dict)
+
+    def verdict(self, answer: Any) -> Verdict:
+        """Return what the exercise's own check says; some start ranks, so each is asked once."""
+        if id(answer) not in self._said:
+            self._said[id(answer)] = judge(self.exercise.name, answer)
+        return self._said[id(answer)]
 
 
 def kind(verdict: Verdict) -> str:
@@ -106,10 +116,37 @@ def teaches() -> Callable[..., None]:
     """The property, with the exercise's own check or another in its place."""
 
     def teach(tried: Tried, judged: Callable[[Any], Verdict] | None = None) -> None:
-        name = tried.exercise.name
-        assert_teaches(tried, judged or (lambda answer: judge(name, answer)))
+        assert_teaches(tried, judged or tried.verdict)
 
     return teach
+
+
+@pytest.fixture(scope="session")
+def answers_to() -> Callable[[str], Mapping[str, Any]]:
+    """The answers to an exercise, from its lesson's `answers_0X.py`."""
+
+    def find(name: str) -> Mapping[str, Any]:
+        module = f"answers_{name[:2]}"
+        there = (HERE / f"{module}.py").exists()
+        known = importlib.import_module(module).ANSWERS if there else {}
+        if name not in known:
+            pytest.fail(f"{name} has no answers to try: write them into {module}.py's ANSWERS")
+        return known[name]
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def prepared(learner: Learner) -> Callable[[str], None]:
+    """Type what the exercises of a lesson need of it, once."""
+    done = set()
+
+    def prepare(name: str) -> None:
+        if (lesson := name[:2]) not in done:
+            importlib.import_module(f"answers_{lesson}").prepare(learner)
+            done.add(lesson)
+
+    return prepare
 
 
 @pytest.fixture(scope="module")

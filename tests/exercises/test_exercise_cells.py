@@ -51,6 +51,17 @@ def test_the_task_says_what_and_how_long(exercise, cells):
     assert "**Expected:**" in task
 
 
+def test_it_tests_a_goal_of_its_lesson(exercise):
+    opening = nbformat.read(NOTEBOOKS / f"{exercise.lesson}.ipynb", 4).cells[0].source
+    assert f"**{exercise.goal}**" in opening.partition("After this lesson")[2]
+
+
+def test_a_lesson_has_three_exercises_of_two_to_fifteen_minutes(exercise):
+    lesson = [one for one in all_exercises().values() if one.lesson == exercise.lesson]
+    assert len(lesson) >= 3
+    assert all(2 <= one.minutes <= 15 for one in lesson)
+
+
 def test_the_blank_is_the_known_one(exercise, cells):
     assert cells[f"exercise-{exercise.name}-todo"].source == exercise.blank
 
@@ -59,7 +70,8 @@ def test_the_check_checks_this_exercise(exercise, cells):
     source = cells[f"exercise-{exercise.name}-check"].source
     assert source.startswith(f'tutor.check("{exercise.name}", ')
     variable = re.search(r", (\w+)\)$", source)[1]
-    assert re.search(rf"--run {variable}\n|^{variable} = ", exercise.blank, re.MULTILINE)
+    asked_for = rf"--run {variable}\n|^{variable} = |^def {variable}\("
+    assert re.search(asked_for, exercise.blank, re.MULTILINE)
 
 
 def test_hint_and_solution_unfold(exercise, cells):

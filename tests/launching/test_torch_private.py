@@ -10,6 +10,7 @@ import atexit
 import inspect
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -54,6 +55,27 @@ def test_what_torchs_agent_asks_of_a_process() -> None:
 def test_the_rendezvous_delay() -> None:
     assert parameters(dynamic_rendezvous._delay) == ["seconds"]
     assert "_delay(seconds=(0, 0.3))" in inspect.getsource(dynamic_rendezvous)
+
+
+def test_the_two_stores_of_an_agent() -> None:
+    """`loopback.py` replaces these two names; a third place would listen on all interfaces."""
+    from torch.distributed.elastic.rendezvous import c10d_rendezvous_backend
+
+    assert c10d_rendezvous_backend.TCPStore is torch.distributed.TCPStore
+    assert "store = TCPStore(" in inspect.getsource(c10d_rendezvous_backend._create_tcp_store)
+    made = inspect.getsource(dynamic_rendezvous.DynamicRendezvousHandler._create_tcp_store_server)
+    assert "return dist.TCPStore(" in made
+    assert "master_listen_fd: " in str(torch.distributed.TCPStore.__init__.__doc__)
+
+    # The static backend is for launches on several machines, which must be reached.
+    folder = Path(inspect.getfile(dynamic_rendezvous)).parent
+    makers = {path.name for path in folder.glob("*.py") if "TCPStore(" in path.read_text()}
+    assert makers == {
+        "c10d_rendezvous_backend.py",
+        "dynamic_rendezvous.py",
+        "static_tcp_rendezvous.py",
+        "__init__.py",  # in its documentation
+    }
 
 
 def test_torchruns_own_command_line() -> None:

@@ -82,6 +82,32 @@ def test_lesson_02_resumes_exactly_on_gpus(
         assert all(str(device).startswith("cuda:") for device in entry.devices), entry
 
 
+def test_lesson_03_shards_and_measures_on_gpus(
+    run_lesson: Callable[..., Any], launches: Callable[[], list[Any]]
+) -> None:
+    lesson = run_lesson("03", ranks=num_gpus())
+
+    assert "placements: (Shard(dim=0),)" in lesson.text("one-weight")
+    assert lesson.text("memory-table").count("as CUDA counts") == 4
+    on_gpus = [entry for entry in launches() if entry.name in ("one-weight", "hsdp", "memory")]
+    assert len(on_gpus) >= 3
+    for entry in on_gpus:
+        assert all(str(device).startswith("cuda:") for device in entry.devices), entry
+
+
+def test_lesson_04_saves_and_gathers_on_gpus(
+    run_lesson: Callable[..., Any], launches: Callable[[], list[Any]]
+) -> None:
+    lesson = run_lesson("04", save_ranks=num_gpus(), megabytes=64)
+
+    assert "equal: True" in lesson.text("plan")
+    assert "metadata is None" in lesson.text("killed-look")
+    on_gpus = [entry for entry in launches() if entry.name in ("traced", "gather", "dcp")]
+    assert len(on_gpus) == 3
+    for entry in on_gpus:
+        assert all(str(device).startswith("cuda:") for device in entry.devices), entry
+
+
 @pytest.mark.skipif(num_gpus() < 2, reason="it takes two ranks to disagree, and each needs a GPU")
 def test_the_clinic_breaks_and_mends_on_gpus(
     run_lesson: Callable[..., Any], launches: Callable[[], list[Any]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +66,60 @@ def test_a_complete_state_resumes_exactly_and_a_missing_part_shows(
         "rng": "1",
         "progress": "None",
     }
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_shards_are_as_computed_on_other_numbers_of_ranks(
+    run_lesson: Callable[..., Any], ranks: int
+) -> None:
+    lesson = run_lesson("03", ranks=ranks, rows=7, width=64)
+
+    computed, said = (
+        line.split(":")[1].strip() for line in lesson.text("one-weight-map").splitlines()[:2]
+    )
+    blocks = {2: "[[0, 1, 2, 3], [4, 5, 6]]", 3: "[[0, 1, 2], [3, 4, 5], [6]]"}
+    assert computed == said == blocks[ranks]
+    as_plain = re.findall(r"^  \w+ ?\w* +(True|False) ", lesson.text("names-compare"), re.MULTILINE)
+    assert as_plain == ["True", "True", "True", "False"] * 2
+    share = {
+        line.split("  ")[0].strip(): float(line.rsplit(" ", 1)[1].rstrip("%"))
+        for line in lesson.text("memory-table").splitlines()
+        if line.endswith("%")
+    }
+    assert share["ddp"] == 100
+    assert share["per layer"] == share["root only"] == pytest.approx(100 / ranks, abs=3)
+    assert share["hsdp"] == pytest.approx(100 if ranks == 2 else 100 / 3, abs=3)
+    assert "already managed by another FSDP group" in lesson.text("untied")
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_a_save_is_planned_and_a_killed_one_is_torn(
+    run_lesson: Callable[..., Any], ranks: int
+) -> None:
+    lesson = run_lesson("04", save_ranks=ranks, megabytes=16)
+
+    files = [f"__{rank}_0.distcp" for rank in range(ranks)]
+    traced = lesson.text("trace")
+    assert f"{5 * ranks} entries in {ranks} plans; {2 * ranks + 3} shall be written" in traced
+    assert f"before it, {' '.join(files)}\n" in traced
+    assert f"after it,  .metadata {' '.join(files)}\n" in traced
+    pieces = 2 * ranks + 2
+    assert f"planned: {pieces} pieces, written: {pieces}, equal: True" in lesson.text("plan")
+    assert lesson.text("killed-look").splitlines() == [
+        f"files: {' '.join(files[:-1])}",
+        "AssertionError: metadata is None",
+    ]
+    old = 128 - (ranks - 1) * -(-128 // ranks)  # rows of the last rank
+    assert f"{128 - old} rows of the weight are of step 2" in lesson.text("torn-look")
+    assert f"{old} rows of the weight are of step 1" in lesson.text("torn-look")
+    assert lesson.text("torn-verify").count("suspicion") == ranks - 1
+    assert "Checkpoint already exists" in lesson.text("refuse")
+    chosen = [line.split()[::2] for line in lesson.text("steps-look").splitlines()]
+    assert [words[:2] for words in chosen] == [
+        ["step-10", "True"],
+        ["step-11", "False"],
+        ["step-9", "True"],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ files: one finds what is to be drawn and says it in words, one (`*_drawing`) dra
 
     picture       Picture
     card          the frame: title, notes, legend, style, ids that clash with no other's
-    gauges        the bar of needed and read bytes
+    bands         rows and columns of a shard map
+    overlap_geometry, gauges   places and bars of an overlap map
     folding       which of many things are drawn singly, which in one block
     palette       colours, light and dark; contrast
     lettering     widths of texts, before any font is known

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dcp_tutor.checkpoints.text import bytes_text, table
 from dcp_tutor.errors import UsageError
 from dcp_tutor.plans import LoadPlan, SavePlan
 from dcp_tutor.views.pictures.balance_drawing import draw_balance
 from dcp_tutor.views.pictures.folding import fold
 from dcp_tutor.views.pictures.picture import Picture
-from dcp_tutor.views.words import bytes_text, count_text, ranks_text, table
+from dcp_tutor.views.words import count_text, ranks_text
 
 _MOST_LINES = 64
 
@@ -54,15 +55,14 @@ class Balance:
         word = self.words[1]
         if most == least:
             return f"Every rank has {bytes_text(most)} {word}."
-        factor = f", {most / self.mean:.3g} times the mean" if self.mean else ""
         return (
-            f"Rank {self.busiest} has most {word}, {bytes_text(most)}{factor}; the mean is "
-            f"{bytes_text(self.mean)}, the least {bytes_text(least)}."
+            f"Rank {self.busiest} has most {word}, {bytes_text(most)}, {most / self.mean:.2f} "
+            f"times the mean of {bytes_text(round(self.mean))}; the least is {bytes_text(least)}."
         )
 
 
 def balance(plan: LoadPlan | SavePlan) -> Picture:
-    """Draw the bytes of each rank: of a save what it holds and writes, of a load what it needs and reads.
+    """Draw the bytes of each rank: held and written in a save, needed and read in a load.
 
     The slowest rank decides how long all wait. A save writes what several ranks hold only once,
     so that some write less than they hold; a load reads whole records for parts of them.
@@ -83,7 +83,7 @@ def balance(plan: LoadPlan | SavePlan) -> Picture:
         ranks   held  written
         rank 0  20 B     16 B
         rank 1  20 B     20 B
-        Rank 1 has most written, 20 B, 1.11 times the mean; the mean is 18 B, the least 16 B.
+        Rank 1 has most written, 20 B, 1.11 times the mean of 18 B; the least is 16 B.
 
     """
     if isinstance(plan, SavePlan):

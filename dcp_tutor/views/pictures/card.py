@@ -30,7 +30,8 @@ def label(
 
     """
     if room is not None:
-        text = shorten(text, room, size, bold="strong" in classes, mono="mono" in classes)
+        bold = "strong" in classes or "big" in classes
+        text = shorten(text, room, size, bold=bold, mono="mono" in classes)
     return element("text", text, x=x, y=y, class_=" ".join(classes) or None)
 
 
@@ -38,26 +39,41 @@ class Legend:
     """What the marks of a picture mean, in a row or two at its foot."""
 
     def __init__(self) -> None:
-        self._items: list[tuple[Sequence[str], str]] = []
+        self._items: list[tuple[str, str, tuple[str, ...]]] = []
 
-    def add(self, meaning: str, *classes: str) -> None:
-        """Say what a patch with these classes means, each class drawn over the one before."""
-        if (classes, meaning) not in self._items:
-            self._items.append((classes, meaning))
+    def add(self, meaning: str, *classes: str, sign: str = "") -> None:
+        """Say what a patch means.
+
+        Args:
+            meaning: in a few words.
+            classes: of the patch, each drawn over the one before; "stroke" first for a line.
+            sign: a number that the patch carries.
+
+        """
+        if (meaning, sign, classes) not in self._items:
+            self._items.append((meaning, sign, classes))
 
     def draw(self, y: float) -> tuple[list[Markup], float]:
         """Return the marks, and where what follows may begin."""
         marks: list[Markup] = []
         x = float(MARGIN)
-        for classes, meaning in self._items:
-            needed = 24 + text_width(meaning) + 20
+        for meaning, sign, classes in self._items:
+            wide = 26 if sign else 17
+            words = shorten(meaning, INNER - wide - 7)
+            needed = wide + 7 + text_width(words) + 20
             if x > MARGIN and x + needed > WIDTH - MARGIN + 20:
-                x, y = float(MARGIN), y + _LINE + 4
-            for name in classes:
-                marks.append(element("rect", x=x, y=y, width=17, height=13, class_=name))
-            marks.append(label(x + 24, y + 11, meaning, room=INNER - 24))
+                x, y = float(MARGIN), y + _LINE + 5
+            if classes[0] == "stroke":
+                across = {"x1": x, "x2": x + wide, "y1": y + 7.5, "y2": y + 7.5}
+                marks.append(element("line", **across, class_=" ".join(classes[1:])))
+            else:
+                place = {"x": x, "y": y, "width": wide, "height": 15}
+                marks += [element("rect", **place, class_=name) for name in classes]
+            if sign:
+                marks.append(label(x + wide / 2, y + 12, sign, "strong", "mid"))
+            marks.append(label(x + wide + 7, y + 12, words))
             x += needed
-        return marks, (y + _LINE + 4 if self._items else y)
+        return marks, (y + _LINE + 5 if self._items else y)
 
 
 def draw_card(
@@ -87,7 +103,7 @@ def draw_card(
         The whole SVG.
 
     """
-    head = [label(MARGIN, 33, title, "big", room=INNER / 1.11, size=LARGE)]
+    head = [label(MARGIN, 33, title, "big", room=INNER, size=LARGE)]
     y = 36.0
     for note in notes:
         for line in wrapped(note, INNER):

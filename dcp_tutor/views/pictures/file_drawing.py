@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.views.pictures.card import INNER, MARGIN, Legend, draw_card, label
 from dcp_tutor.views.pictures.folding import fold
 from dcp_tutor.views.pictures.lettering import text_width
 from dcp_tutor.views.pictures.palette import hue
 from dcp_tutor.views.pictures.svg import Markup, element, group
-from dcp_tutor.views.words import bytes_text, count_text, ranks_text
+from dcp_tutor.views.words import count_text, ranks_text
 
 if TYPE_CHECKING:
     from dcp_tutor.views.pictures.files import FileBytes, Files, Record
@@ -53,7 +54,7 @@ def draw_files(files: Files, alt: str) -> str:
         some = [files.files[at] for at in slot]
         if len(slot) > 1:
             marks.append(_folded(some, y))
-            legend.add("many alike, not to scale", "fold")
+            legend.add("many in one block, not to scale", "fold")
         else:
             marks.append(_file(some[0], pieces[some[0].name], scale, y, legend))
         y += _ROW
@@ -61,20 +62,23 @@ def draw_files(files: Files, alt: str) -> str:
     y += _ROW + 12
     keys, y = _keys(files, pieces, y)
     return draw_card(
-        "file-map", f"Files of checkpoint {files.name}", _notes(files, slots), [*marks, *keys], y,
+        "file-map", f"Files of checkpoint {files.name}", _notes(files), [*marks, *keys], y,
         alt, legend=legend,
     )  # fmt: skip
 
 
 def _likeness(file: FileBytes) -> tuple[object, ...]:
-    return (file.told, file.size, tuple((r.number, r.length) for r in file.records))
+    return (file.told, file.size, tuple((r.number, r.place.byte_length) for r in file.records))
 
 
-def _notes(files: Files, slots: Sequence[range]) -> list[str]:
+def _notes(files: Files) -> list[str]:
     total = sum(record.length for file in files.files for record in file.records)
+    wrong = [file for file in files.files if file.state]
     return [
         f"{bytes_text(total)} in {count_text(files.num_records, 'byte range')} of "
-        f"{count_text(len(files.files), 'file')}. Numbers are those of the entries beneath."
+        f"{count_text(len(files.files), 'file')}. Numbers are those of the entries beneath.",
+        *(f"{file.name}: {file.state}." for file in wrong[:4]),
+        *([f"And {len(wrong) - 4:,} more files that are not as told."] if wrong[4:] else []),
     ]
 
 
@@ -96,15 +100,11 @@ def _pieces(file: FileBytes) -> list[Piece]:
     kept = set(largest)
     joined: list[Piece] = []
     for number, piece in enumerate(pieces):
-        if (
-            number not in kept
-            and joined
-            and len(joined[-1].records) != 1
-            and number - 1 not in kept
-        ):
-            last = joined.pop()
-            piece = Piece((*last.records, *piece.records), last.length + piece.length)
-        joined.append(piece)
+        if number in kept or number - 1 in kept or not joined:
+            joined.append(piece)
+        else:
+            last = joined[-1]
+            joined[-1] = Piece((*last.records, *piece.records), last.length + piece.length)
     return joined
 
 
@@ -123,84 +123,77 @@ def _scale(pieces: Sequence[Piece]) -> float:
 def _file(
     file: FileBytes, pieces: Sequence[Piece], scale: float, y: float, legend: Legend
 ) -> Markup:
-    missing = file.size is None
     middle = y + _HEIGHT / 2 + 4.5
     marks = [label(MARGIN, middle, file.name, "mono", room=_NAMES - 16)]
-    x = MARGIN + _NAMES
+    start = x = MARGIN + _NAMES
     for piece in pieces:
         width = max(_LEAST, piece.length * scale)
-        marks.append(_piece(piece, x, y, width, missing, legend))
+        marks.append(_piece(piece, x, y, width, file.size or 0, legend))
         x += width
-    if not pieces:
-        marks.append(element("rect", x=x, y=y, width=_BAR, height=_HEIGHT, class_="line dash"))
-    words, kind = (
-        (file.state.partition(":")[0], "bad") if file.state else (bytes_text(file.told), "")
-    )
-    if file.state and text_width(words) < _SIZES - 8:
-        marks.append(label(MARGIN + INNER, middle, words, "end", kind or "muted"))
-    elif file.state:
-        marks.append(label(MARGIN + INNER, y - 2, words, "end", "bad"))
-    else:
-        marks.append(label(MARGIN + INNER, middle, words, "end", "muted"))
     if file.state:
-        frame = element(
-            "rect", x=MARGIN + _NAMES - 2, y=y - 2, width=max(8.0, x - MARGIN - _NAMES + 4),
-            height=_HEIGHT + 4, class_="bad dash", stroke_width=1.5,
-        )  # fmt: skip
+        place = {"x": start - 2, "y": y - 2, "width": max(12.0, x - start) + 4}
+        frame = element("rect", **place, height=_HEIGHT + 4, class_="bad dash", stroke_width=1.5)
         marks.append(frame)
+        words = file.state.partition(":")[0]
+        marks.append(label(MARGIN + INNER, middle, words, "end", "bad", room=_SIZES - 8))
+    else:
+        marks.append(label(MARGIN + INNER, middle, bytes_text(file.told), "end", "muted"))
     return group(marks, class_="file", data_file=file.name, data_rank=file.rank)
 
 
-def _piece(piece: Piece, x: float, y: float, width: float, missing: bool, legend: Legend) -> Markup:
+def _piece(piece: Piece, x: float, y: float, width: float, there: int, legend: Legend) -> Markup:
+    """Draw a record, a gap or a block; of the file there are `there` bytes."""
     place: dict[str, float] = {"x": x, "y": y, "width": width, "height": _HEIGHT}
     if not piece.records:
         legend.add("bytes that no entry names", "line", "hatch")
-        return group(
-            [element("rect", **place, class_="hatch"), element("rect", **place, class_="line")],
-            class_="gap", data_bytes=piece.length,
-        )  # fmt: skip
+        marks = [element("rect", **place, class_="hatch"), element("rect", **place, class_="line")]
+        return group(marks, class_="gap", data_bytes=piece.length)
     if len(piece.records) > 1:
-        legend.add("many alike, not to scale", "fold")
-        words = f"{len(piece.records)}"
+        legend.add("several in one block", "fold")
+        words = f"+{len(piece.records)}"
         marks = [element("rect", **place, class_="fold")]
-        if text_width(words, bold=True) < width - 2:
+        if text_width(words, bold=True) <= width - 2:
             marks.append(label(x + width / 2, y + _HEIGHT / 2 + 4.5, words, "strong", "mid"))
         return group(marks, class_="records", data_records=len(piece.records))
     record = piece.records[0]
-    fill = "line dash" if missing else hue(record.number - 1)
-    marks = [element("rect", **place, class_=fill)]
-    if record.is_blob and not missing:
-        marks.append(element("rect", **place, class_="dots"))
+    is_there = record.stop <= there
+    marks = [element("rect", **place, class_=hue(record.number - 1) if is_there else "line dash")]
+    if not is_there:
+        legend.add("named, but not there", "line dash")
+    elif record.is_blob:
         legend.add("an object that is no tensor", "c-", "dots")
-    number = str(record.number)
-    if text_width(number, bold=True) < width - 2:
-        marks.append(label(x + width / 2, y + _HEIGHT / 2 + 4.5, number, "strong", "mid"))
+        marks.append(_blob_mark(x, y, width, _HEIGHT))
+    ways = (f"{record.number}  {record.fqn}", str(record.number))
+    words = next((way for way in ways if text_width(way, bold=True) <= width - 3), "")
+    if words:
+        base = y + _HEIGHT / 2 + (2 if record.is_blob and is_there else 4.5)
+        marks.append(label(x + width / 2, base, words, "strong", "mid"))
     return group(
         marks, class_="record", data_entry=record.number, data_start=record.start,
         data_length=record.length,
     )  # fmt: skip
 
 
+def _blob_mark(x: float, y: float, width: float, height: float) -> Markup:
+    """Draw the dots of an object beneath its number."""
+    return element(
+        "rect", x=x + 1, y=y + height * 0.68, width=max(1.0, width - 2), height=height * 0.32 - 1,
+        class_="dots",
+    )  # fmt: skip
+
+
 def _folded(files: Sequence[FileBytes], y: float) -> Markup:
     ranks = [file.rank for file in files if file.rank is not None]
-    alike = len({_likeness(file)[:1] for file in files}) == 1
-    words = f"{count_text(len(files), 'more file')}: {ranks_text(ranks)}"
-    words += (
-        f", each {bytes_text(files[0].told)}"
-        if alike
-        else (
-            f", {bytes_text(min(f.told for f in files))} to {bytes_text(max(f.told for f in files))}"
-        )
-    )
+    least, most = min(file.told for file in files), max(file.told for file in files)
+    size = bytes_text(least) if least == most else f"{bytes_text(least)} to {bytes_text(most)}"
+    words = f"{count_text(len(files), 'more file')}, {ranks_text(ranks)}: {size} each"
     room = text_width(words, bold=True) + 14
     x = MARGIN + _NAMES
+    plate = {"x": x + (_BAR - room) / 2, "y": y + 4, "width": room, "height": 20}
     return group(
         [
             element("rect", x=x, y=y, width=_BAR, height=_HEIGHT, class_="fold"),
-            element(
-                "rect", x=x + (_BAR - room) / 2, y=y + 4, width=room, height=20, rx=3,
-                class_="card", stroke_width=0,
-            ),
+            element("rect", **plate, rx=3, class_="card", stroke_width=0),
             label(x + _BAR / 2, y + _HEIGHT / 2 + 4.5, words, "strong", "mid", room=_BAR - 20),
         ],
         class_="files", data_files=len(files),
@@ -208,11 +201,13 @@ def _folded(files: Sequence[FileBytes], y: float) -> Markup:
 
 
 def _commit(files: Files, y: float) -> list[Markup]:
-    name = files.metadata[0] if len(files.metadata) == 1 else f"{len(files.metadata)} metadata files"
+    name = (
+        files.metadata[0] if len(files.metadata) == 1 else f"{len(files.metadata)} metadata files"
+    )
     x, height = MARGIN + _NAMES, _HEIGHT + 4
     words = f"the commit: written last, names all {files.num_records:,} byte ranges above"
     if len(files.metadata) > 1:
-        words = f"one for each rank; together they name {files.num_records:,} byte ranges"
+        words = f"one for each rank, the last file of each; they name {files.num_records:,} ranges"
     notch = 12
     shape = [
         f"M {x:g} {y:g}", f"H {x + _BAR - notch:g}", f"L {x + _BAR:g} {y + height / 2:g}",
@@ -237,7 +232,7 @@ def _commit(files: Files, y: float) -> list[Markup]:
 def _keys(files: Files, pieces: dict[str, list[Piece]], y: float) -> tuple[list[Markup], float]:
     """List the entries by number, in two columns."""
     entries = list(files.entries.items())
-    blobs = {r.number for file in files.files for r in file.records if r.is_blob}
+    blobs = files.blob_numbers
     left = entries[: _MOST_KEYS - 1] if len(entries) > _MOST_KEYS else entries
     marks = []
     width = INNER / 2
@@ -247,7 +242,7 @@ def _keys(files: Files, pieces: dict[str, list[Piece]], y: float) -> tuple[list[
         swatch = {"x": x, "y": line, "width": 26.0, "height": 16.0}
         marks.append(element("rect", **swatch, class_=hue(number - 1)))
         if number in blobs:
-            marks.append(element("rect", **swatch, class_="dots"))
+            marks.append(_blob_mark(x, line, 26.0, 16.0))
         marks.append(label(x + 13, line + 12.5, str(number), "strong", "mid"))
         marks.append(label(x + 34, line + 12.5, fqn, "mono", room=width - 44))
     if len(left) < len(entries):

@@ -1,7 +1,8 @@
 """Colours, on a light and on a dark page, and the patterns that say the same without colour.
 
-Eight hues that stay apart for people who do not tell red from green. Nothing is said by hue
-alone: whatever is coloured also has its rank's number or its entry's on it or beside it.
+Eight hues, in the order that keeps neighbours furthest apart for people who do not tell red from
+green, or blue from yellow. Nothing is said by hue alone: whatever is coloured also has its rank's
+number or its entry's on it or beside it.
 tests/views/ computes the contrast of every text with what it stands on.
 """
 
@@ -43,15 +44,27 @@ class Theme:
 LIGHT = Theme(
     card="#ffffff", border="#c9d1d9", ink="#1b1f24", muted="#50575f", line="#6e7781",
     neutral="#e4e8ec", warning="#a40e26",
-    fills=("#a3cdf0", "#f7c873", "#93d6b9", "#e3b5d3", "#f0e68c", "#f4ab91", "#bccdd6", "#c3bdf0"),
-    strokes=("#245f94", "#8a5800", "#17694a", "#83406e", "#6f6400", "#9c3b15", "#43606f", "#53489f"),
+    fills=(
+        "#a3cdf0", "#f7c873", "#bccdd6", "#f4ab91",
+        "#e3b5d3", "#c3bdf0", "#93d6b9", "#f0e68c",
+    ),
+    strokes=(
+        "#245f94", "#8a5800", "#43606f", "#9c3b15",
+        "#83406e", "#53489f", "#17694a", "#6f6400",
+    ),
 )  # fmt: skip
 
 DARK = Theme(
     card="#171b21", border="#3d444d", ink="#f0f3f6", muted="#b4bcc6", line="#8b949e",
     neutral="#333a43", warning="#ff9a9a",
-    fills=("#285a86", "#7a5212", "#1d654a", "#7a416b", "#625d10", "#8c4021", "#47606d", "#524a99"),
-    strokes=("#86bdec", "#e0aa52", "#6ccaa4", "#dc9bc6", "#d3c858", "#f09a78", "#a5bfcc", "#b1a8f2"),
+    fills=(
+        "#285a86", "#7a5212", "#47606d", "#8c4021",
+        "#7a416b", "#524a99", "#1d654a", "#625d10",
+    ),
+    strokes=(
+        "#86bdec", "#e0aa52", "#a5bfcc", "#f09a78",
+        "#dc9bc6", "#b1a8f2", "#6ccaa4", "#d3c858",
+    ),
 )  # fmt: skip
 
 HUES = len(LIGHT.fills)
@@ -117,8 +130,9 @@ def _coloured(scope: str, theme: Theme) -> str:
         f".{scope} .muted{{fill:{theme.muted}}}",
         f".{scope} .line,.{scope} .grid{{stroke:{theme.line}}}",
         f".{scope} .bad{{stroke:{theme.warning}}}.{scope} text.bad{{fill:{theme.warning}}}",
-        f".{scope} .c-,.{scope} .fold{{stroke:{theme.line}}}.{scope} .c-{{fill:{theme.neutral}}}",
-        f".{scope} .ink{{stroke:{theme.ink}}}.{scope} .back{{fill:{theme.card};stroke:{theme.line}}}",
+        f".{scope} .c-,.{scope} .fold,.{scope} .back{{stroke:{theme.line}}}",
+        f".{scope} .c-{{fill:{theme.neutral}}}.{scope} .back{{fill:{theme.card}}}",
+        f".{scope} .ink{{stroke:{theme.ink}}}",
         f".{scope} .under{{fill:{theme.neutral}}}",
     ]
     for number, (fill, stroke) in enumerate(zip(theme.fills, theme.strokes, strict=True)):

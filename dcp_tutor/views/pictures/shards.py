@@ -7,21 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dcp_tutor.checkpoints.report import dtype_name
+from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts import Layout, placements_text
 from dcp_tutor.views.pictures.folding import fold
 from dcp_tutor.views.pictures.picture import Picture
 from dcp_tutor.views.pictures.shard_drawing import draw_shards
-from dcp_tutor.views.words import (
-    box_text,
-    bytes_text,
-    count_text,
-    printable,
-    range_text,
-    ranks_text,
-    shape_text,
-    table,
-)  # fmt: skip
+from dcp_tutor.views.words import box_text, count_text, range_text, ranks_text, shape_text
 
 _MOST_ROWS = 64
 _MOST_SAID = 8
@@ -131,7 +124,7 @@ def _shards(tensor: Any, layout: Layout | str | None, fqn: str | None) -> Shards
     shape = _shape_of(tensor)
     dtype = getattr(tensor, "dtype", None)
     itemsize = dtype.itemsize if dtype is not None else 0
-    known = (name, shape, str(dtype or "").removeprefix("torch."), itemsize)
+    known = (name, shape, "" if dtype is None else dtype_name(dtype), itemsize)
     if layout is not None:
         layout = Layout.of(layout)
         held = _joined((box, (rank,)) for rank, box in enumerate(layout.shards(name, shape)))
@@ -180,7 +173,7 @@ def _said(shards: Shards) -> str:
         parts = [*parts[: _MOST_SAID - 1], f"{more:,} further parts", parts[-1]]
     empty = f"; {ranks_text(shards.empty)} nothing" if shards.empty else ""
     return (
-        f"Shard map of {printable(shards.name)} {shape_text(shards.shape)} on "
+        f"Shard map of {plain(shards.name)} {shape_text(shards.shape)} on "
         f"{count_text(shards.num_ranks, 'rank')}, drawn as a rectangle cut into what each rank "
         f"{shards.verb}: {'; '.join(parts)}{empty}."
     )
@@ -189,7 +182,7 @@ def _said(shards: Shards) -> str:
 def _text(shards: Shards) -> str:
     dtype = f" {shards.dtype}" if shards.dtype else ""
     lines = [
-        f"{printable(shards.name)}{dtype} {shape_text(shards.shape)}: which rank {shards.verb} "
+        f"{plain(shards.name)}{dtype} {shape_text(shards.shape)}: which rank {shards.verb} "
         f"which part",
         ", ".join([count_text(shards.num_ranks, "rank"), *shards.notes]),
     ]
@@ -219,5 +212,5 @@ def _table_with_folds(rows: list[list[str]], right: list[int]) -> str:
     """Align a table whose folded lines may stick out of the first column."""
     folded = {at: row[0] for at, row in enumerate(rows) if row[0].startswith("…")}
     body = [["", *row[1:]] if at in folded else row for at, row in enumerate(rows)]
-    lines = table(body, right=[n for n in right if n < len(rows[0])]).split("\n")
+    lines = table(body, right=tuple(n for n in right if n < len(rows[0]))).split("\n")
     return "\n".join(folded.get(at, line) for at, line in enumerate(lines))

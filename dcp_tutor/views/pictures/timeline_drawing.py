@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dcp_tutor.views.pictures.card import INNER, MARGIN, WIDTH, Legend, draw_card, label
@@ -31,7 +31,7 @@ def draw_timeline(found: Timeline, alt: str) -> str:
     scale = _SPAN / max(found.seconds, 1e-9)
     legend = Legend()
     for number, name in enumerate(found.names[:12]):
-        legend.add(name, hue(number))
+        legend.add(name, hue(number), sign=str(number + 1))
     marks: list[Markup] = []
     y = 26.0
     for slot in slots:
@@ -69,7 +69,7 @@ def _step(seconds: float) -> float:
     """Return a round step of which some five fit."""
     rough = max(seconds, 1e-6) / 6
     power = 10 ** math.floor(math.log10(rough))
-    return next(power * part for part in (1, 2, 5, 10) if power * part >= rough)
+    return float(next(power * part for part in (1, 2, 5, 10) if power * part >= rough))
 
 
 def _lane(found: Timeline, lane: Lane, y: float, scale: float, legend: Legend) -> Markup:
@@ -81,26 +81,40 @@ def _lane(found: Timeline, lane: Lane, y: float, scale: float, legend: Legend) -
         legend.add(f"drawn are the longest {_MOST_SPANS} spans of a rank", "line dash")
         longest = sorted(spans, key=lambda pair: pair[0].start - pair[0].end)[:_MOST_SPANS]
         spans = sorted(longest, key=lambda pair: (pair[0].start, -pair[0].end))
-    for span, depth in spans:
+    for number, (span, depth) in enumerate(spans):
         x = MARGIN + _NAMES + (span.start - found.start) * scale
         width = max(_LEAST, (span.end - span.start) * scale)
+        x = min(x, MARGIN + INNER - width)
         top = y + depth * _BAR
-        bar = element(
-            "rect", x=min(x, MARGIN + INNER - _LEAST), y=top, width=width, height=_BAR - 2, rx=2,
-            class_=hue(found.names.index(span.name)),
-        )  # fmt: skip
+        kind = found.names.index(span.name)
+        bar = element("rect", x=x, y=top, width=width, height=_BAR - 2, rx=2, class_=hue(kind))
+        beside = [other for other, level in spans[number + 1 :] if level == depth][:1]
+        stop = (beside[0].start - found.start) * scale if beside else _SPAN
         took = seconds_text(span.end - span.start)
-        words = next(
-            (w for w in (f"{span.name} {took}", span.name, took) if text_width(w) < width - 8), ""
-        )
-        text = [label(x + 5, top + 14.5, words)] if words else []
+        ways = (f"{span.name} {took}", span.name, str(kind + 1))
+        title = element("title", f"rank {lane.rank}: {span.name}, {took}")
         marks.append(
             group(
-                [element("title", f"rank {lane.rank}: {span.name}, {took}"), bar, *text],
+                [title, bar, *_words(ways, x, top + 14.5, width, MARGIN + _NAMES + stop)],
                 class_="span", data_rank=lane.rank, data_name=span.name, data_depth=depth,
             )
         )  # fmt: skip
     return group(marks, class_="lane", data_rank=lane.rank)
+
+
+def _words(ways: Sequence[str], x: float, y: float, width: float, stop: float) -> Iterator[Markup]:
+    """Write the longest of some words into a bar, or the shortest behind it, where there is room.
+
+    The last way is the number in the legend, so that colour alone tells nothing.
+    """
+    for way in ways:
+        if text_width(way) <= width - 8:
+            yield label(x + 5, y, way)
+            return
+    if text_width(ways[-1]) <= width - 2:
+        yield label(x + width / 2, y, ways[-1], "mid")
+    elif x + width + 3 + text_width(ways[-1]) <= stop:
+        yield label(x + width + 3, y, ways[-1])
 
 
 def _folded(words: str, y: float, number: int) -> Markup:
