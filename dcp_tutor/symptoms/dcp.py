@@ -79,6 +79,34 @@ SYMPTOMS: tuple[Symptom, ...] = (
         cases=("wrong-shape",),
     ),
     Symptom(
+        code="data-file-missing",
+        says=("No such file or directory: <path>.distcp",),
+        source="torch",
+        cause="`.metadata` names a data file that is not there: it was lost in a copy, or removed "
+        "with older checkpoints. A rank reads a file only if it needs a part of it, so fewer ranks "
+        "or a part of the state may load.",
+        mend="Type `dcp-tutor verify PATH`: it lists every file that is missing or too short. "
+        "Copy it again, or load the checkpoint before this one.",
+    ),
+    Symptom(
+        code="data-file-damaged",
+        says=("PytorchStreamReader failed reading zip archive", "PytorchStreamReader failed"),
+        source="torch",
+        cause="A data file is cut off, or its bytes are not what was written: a copy or an upload "
+        "that broke off, a disk that filled up.",
+        mend="Type `dcp-tutor verify --deep PATH`: it names the file and the tensors in it. Copy "
+        "it again, or load the checkpoint before this one.",
+    ),
+    Symptom(
+        code="write-failed",
+        says=("unexpected pos <n> vs <n>", "PytorchStreamWriter failed writing file"),
+        source="torch",
+        cause="torch could not write all bytes of a tensor. As a rule the disk is full or a quota "
+        "is used up, which this message does not say.",
+        mend="`df -h PATH` and `quota` show the room. Nothing was committed: `.metadata` is "
+        "written only when all files are whole.",
+    ),
+    Symptom(
         code="async-cpu-backend",
         says=("A CPU backend must be enabled for async save",),
         source="torch",

@@ -434,6 +434,7 @@ def _checkpoints(folder: Path, _: pytest.MonkeyPatch) -> Iterator[tuple[str, str
     yield "checkpoint-exception", error_of(load, {"w": torch.ones(3)}).replace("ValueError", "X")
     raised = make_error("CheckpointException", "OSError: [Errno 5] Input/output error")
     yield "checkpoint-exception", failure(folder, RankRun(rank=0, exit_code=1, error=raised))
+    yield from _bad_files(folder / "bad-files", load)
     writer = dcp.FileSystemWriter(path, overwrite=False)
     yield (
         "checkpoint-exists",
@@ -463,6 +464,19 @@ def _checkpoints(folder: Path, _: pytest.MonkeyPatch) -> Iterator[tuple[str, str
     (folder / "torn").mkdir()
     (folder / "torn" / "__0_0.distcp").write_bytes(b"1")
     yield "unfinished-save", error_of(open_checkpoint, folder / "torn")
+
+
+def _bad_files(path: Path, load: Callable[..., None]) -> Iterator[tuple[str, str]]:
+    """Cut off a data file, then take it away; write to a disk that is full."""
+    dcp.save({"w": torch.ones(1000)}, checkpoint_id=path, no_dist=True)
+    [file] = path.glob("*.distcp")
+    file.write_bytes(file.read_bytes()[:2000])
+    yield "data-file-damaged", error_of(load, {"w": torch.ones(1000)}, path)
+    file.unlink()
+    yield "data-file-missing", error_of(load, {"w": torch.ones(1000)}, path)
+    if Path("/dev/full").exists():
+        yield "write-failed", error_of(torch.save, torch.ones(10_000), "/dev/full")
+    yield "write-failed", "PytorchStreamWriter failed writing file data/0: file write failed"
 
 
 def _bad_plan() -> None:
