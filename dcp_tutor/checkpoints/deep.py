@@ -90,8 +90,8 @@ def _check(
         elif said != (dtype, record.sizes):
             message = (
                 f"{where} is a {_short(said[0])} of {said[1]}, but the metadata says "
-                f"{_short(dtype)} of {record.sizes}; the file is another save's, and a load fails "
-                f"or returns that save's values"
+                f"{_short(dtype)} of {record.sizes}; the file is another save's, or the tensor was "
+                f"saved with a wrong global shape, and a load fails or returns wrong values"
             )
             yield Finding("record-differs", message, name, fqn)
 

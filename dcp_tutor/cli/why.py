@@ -54,6 +54,10 @@ def _from_standard_input() -> str:
 
 def _told(symptom: Symptom) -> str:
     paragraphs = [f"Cause: {symptom.cause}", f"Mend: {symptom.mend}"]
+    if symptom.cases:
+        paragraphs.append(
+            f"Live: notebooks/13_when_it_breaks.ipynb, {' and '.join(symptom.cases)}."
+        )
     filled = [
         textwrap.fill(
             text,

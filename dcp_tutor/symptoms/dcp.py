@@ -14,16 +14,49 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "ranks on others wrote, looks the same.",
         mend="Type `dcp-tutor inspect PATH`: it says which of these it is and where the nearest "
         "whole checkpoint lies.",
+        cases=("half-written", "node-local"),
     ),
     Symptom(
         code="missing-key",
         says=("Missing key in checkpoint state_dict: <key>",),
         source="torch",
         cause="The state dict asks for a key that was not saved under that name. As a rule load "
-        "and save wrap it differently (`{'app': ...}`), a wrapper renamed it (`_orig_mod.`), or "
-        "the optimizer had no state for it yet.",
+        "and save nest it differently (`{'app': ...}`), or a key with a rank in it is asked for by "
+        "more ranks than have saved.",
         mend="Type `dcp-tutor inspect PATH` and compare the names; nest both sides alike. To load "
         "only what is there: `planner=DefaultLoadPlanner(allow_partial_load=True)`.",
+        cases=("nesting",),
+    ),
+    Symptom(
+        code="wrapper-names",
+        says=(
+            "Missing key in checkpoint state_dict: _orig_mod.",
+            "Missing key in checkpoint state_dict: <path>._orig_mod.",
+            "Missing key in checkpoint state_dict: module.",
+        ),
+        source="torch",
+        cause="`torch.compile` and `DistributedDataParallel` wrap a model, and a plain "
+        "`state_dict()` puts the wrapper's name (`_orig_mod.`, `module.`) into every key. The "
+        "checkpoint was saved without that wrapper.",
+        mend="On both sides take `get_model_state_dict(model)` of "
+        "`torch.distributed.checkpoint.state_dict`, which leaves wrappers' names out; or compile "
+        "in place: `model.compile()`.",
+        cases=("wrapper-names",),
+    ),
+    Symptom(
+        code="optimizer-state-missing",
+        says=(
+            "Missing key in checkpoint state_dict: <path>state.<parameter>.step.",
+            "Missing key in checkpoint state_dict: <path>state.<parameter>.exp_avg",
+            "Missing key in checkpoint state_dict: <path>state.<parameter>.momentum_buffer",
+        ),
+        source="torch",
+        cause="The optimizer had no state for this parameter when it was saved, because the "
+        "parameter had had no gradient. The load asks for the state of every parameter.",
+        mend="Freeze it (`requires_grad_(False)`) before the optimizer is made, or load what there "
+        "is: `planner=DefaultLoadPlanner(allow_partial_load=True)`, and "
+        "`StateDictOptions(strict=False)` for `set_optimizer_state_dict`.",
+        cases=("no-gradient-yet",),
     ),
     Symptom(
         code="size-mismatch",
@@ -33,6 +66,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "with other sizes. Another number of ranks changes who holds what, never this shape.",
         mend="Make the model as it was saved (`dcp-tutor inspect PATH` shows the shapes), or take "
         "the key out of the state dict before `dcp.load`.",
+        cases=("new-size",),
     ),
     Symptom(
         code="chunk-mismatch",
@@ -42,6 +76,35 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "DTensor was built with a wrong global `shape=`, and its save raised nothing.",
         mend="Type `dcp-tutor verify PATH`, then save again from tensors whose `shape` is that of "
         "the whole.",
+        cases=("wrong-shape",),
+    ),
+    Symptom(
+        code="data-file-missing",
+        says=("No such file or directory: <path>.distcp",),
+        source="torch",
+        cause="`.metadata` names a data file that is not there: it was lost in a copy, or removed "
+        "with older checkpoints. A rank reads a file only if it needs a part of it, so fewer ranks "
+        "or a part of the state may load.",
+        mend="Type `dcp-tutor verify PATH`: it lists every file that is missing or too short. "
+        "Copy it again, or load the checkpoint before this one.",
+    ),
+    Symptom(
+        code="data-file-damaged",
+        says=("PytorchStreamReader failed reading zip archive", "PytorchStreamReader failed"),
+        source="torch",
+        cause="A data file is cut off, or its bytes are not what was written: a copy or an upload "
+        "that broke off, a disk that filled up.",
+        mend="Type `dcp-tutor verify --deep PATH`: it names the file and the tensors in it. Copy "
+        "it again, or load the checkpoint before this one.",
+    ),
+    Symptom(
+        code="write-failed",
+        says=("unexpected pos <n> vs <n>", "PytorchStreamWriter failed writing file"),
+        source="torch",
+        cause="torch could not write all bytes of a tensor. As a rule the disk is full or a quota "
+        "is used up, which this message does not say.",
+        mend="`df -h PATH` and `quota` show the room. Nothing was committed: `.metadata` is "
+        "written only when all files are whole.",
     ),
     Symptom(
         code="async-cpu-backend",
@@ -51,6 +114,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "group has NCCL alone.",
         mend="`dist.init_process_group('cpu:gloo,cuda:nccl')`, or hand `async_save` a group of its "
         "own: `process_group=dist.new_group(backend='gloo')`.",
+        cases=("async-backend",),
     ),
     Symptom(
         code="staging-without-gpu",
@@ -73,6 +137,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "its data.",
         mend="Print `x.shape`, `x.placements` and `x.to_local().shape` on every rank for the key "
         "that the message names.",
+        cases=("uneven",),
     ),
     Symptom(
         code="checkpoint-exception",
@@ -90,6 +155,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         source="torch",
         cause="The folder holds a checkpoint, and its writer was told not to overwrite.",
         mend="Save to a new folder for each step: `run_folder() / f'step-{step}'`.",
+        cases=("torn",),
     ),
     Symptom(
         code="overwriting",
@@ -99,6 +165,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "`.metadata` stands beside new data, and that loads without an error.",
         mend="Save to a new folder for each step, and let the writer refuse: "
         "`FileSystemWriter(path, overwrite=False)`.",
+        cases=("torn",),
     ),
     Symptom(
         code="assuming-single-process",
@@ -117,6 +184,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "`initial_lr`: DCP fills only keys that the state dict has before the load.",
         mend="Make the scheduler first, put it into the state dict beside model and optimizer, and "
         "load all three.",
+        cases=("initial-lr",),
     ),
     Symptom(
         code="weights-only",
@@ -135,6 +203,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "still runs, or its `async_save` was never waited for.",
         mend="Load the checkpoint before it. In the program keep the future of `async_save` and "
         "call `.result()` before the end.",
+        cases=("half-written",),
     ),
     Symptom(
         code="no-checkpoint",

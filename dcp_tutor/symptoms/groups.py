@@ -24,6 +24,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         mend="Look for the rank that raised something else, or that ended first. If none did, a "
         "collective is called on some ranks only: look for `if rank == 0`.",
         general=True,
+        cases=("one-rank-only",),
     ),
     Symptom(
         code="full-mesh",
@@ -69,6 +70,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "called them in different orders.",
         mend="Let all ranks make the same calls in the same order. A short `--timeout 20` shows at "
         "which line each rank waits.",
+        cases=("one-rank-only",),
     ),
     Symptom(
         code="collective-mismatch",
@@ -122,6 +124,28 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "buffers or parameters was not sharded or distributed with the others.",
         mend="Make it a DTensor too (`distribute_tensor(x, mesh, [Replicate()])`), or work on the "
         "shard alone: `x.to_local()`.",
+    ),
+    Symptom(
+        code="tied-weights",
+        says=("is shared with a parameter already managed by another FSDP group",),
+        source="torch",
+        cause="Two modules share one weight, and `fully_shard` was called for each of them apart, "
+        "which has made two weights of it.",
+        mend="Shard them as one group, `fully_shard([model.embed, model.out])`, or let the call "
+        "for the root take both.",
+        cases=("untied",),
+    ),
+    Symptom(
+        code="still-on-meta",
+        says=(
+            "FSDP parameters should be materialized from meta device before training",
+            "Cannot copy out of meta tensor; no data!",
+        ),
+        source="torch",
+        cause="The model was built on the meta device and never got memory. A load into it raises "
+        "nothing: it fills new tensors of the state dict, and the module stays empty.",
+        mend="`model.to_empty(device=...)` after `fully_shard` and before `dcp.load`.",
+        cases=("meta-device",),
     ),
     Symptom(
         code="cuda-fork",

@@ -138,6 +138,7 @@ FAILURES: tuple[Symptom, ...] = (
         cause="Some ranks came to their end while another still waited for them in a collective "
         "(`all_reduce`, `barrier`, `dcp.save`, `full_tensor()`), which every rank must call.",
         mend="Take that call out of its `if rank == 0`, or make it on all ranks and print on one.",
+        cases=("one-rank-only",),
     ),
     Symptom(
         code="waits-for-threads",
@@ -174,6 +175,7 @@ FAILURES: tuple[Symptom, ...] = (
         "process group. The checkpoint may be unfinished.",
         mend="Keep the future (`saving = dcp.async_save(...)`) and call `saving.result()` before "
         "`dist.destroy_process_group()`.",
+        cases=("async-teardown",),
     ),
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dcp_tutor.symptoms.registry import SECTIONS
 from dcp_tutor.symptoms.symptom import Symptom
 
+_CLINIC = "13_when_it_breaks.ipynb"
 _HEAD = """\
 # Troubleshooting: what does this message mean?
 
@@ -17,6 +18,9 @@ type
 
 or `dcp-tutor why -` and paste there (Ctrl-D ends it). In the messages below `<n>` stands for a
 number, and `<any other word>` for what differs from case to case.
+
+What raises nothing has no message. For that, and for many of these on real ranks, open the clinic:
+[13_when_it_breaks](13_when_it_breaks.ipynb).
 
 A message that is not here: type `dcp-tutor doctor`. It tests this machine with real ranks, and its
 report can be copied into an issue, with the message under it.
@@ -47,9 +51,11 @@ def _entries() -> Iterator[str]:
 
 def _entry(symptom: Symptom) -> str:
     forms = "\n".join(f"    {form}" for form in symptom.says)
+    live = " and ".join(f"[{case}]({_CLINIC}#{case})" for case in symptom.cases)
     return (
         f"### {symptom.code}\n\n{forms}\n\n"
         f"*Printed by {symptom.source}.* {symptom.cause}\n\n**Mend:** {symptom.mend}\n"
+        + (f"\n**See it live:** {live}\n" if live else "")
     )
 
 

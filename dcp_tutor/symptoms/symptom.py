@@ -21,6 +21,7 @@ class Symptom:
         cause: one to three sentences.
         mend: one to three sentences; says what to type.
         general: it says that something failed, not what: others that match come before it.
+        cases: headings of the clinic, `notebooks/13_when_it_breaks.ipynb`, that show it live.
 
     Example:
         >>> Symptom(
@@ -40,10 +41,12 @@ class Symptom:
     cause: str
     mend: str
     general: bool = False
+    cases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.code), self.code
         assert isinstance(self.says, tuple) and self.says, "says is a tuple: mind its comma"
+        assert isinstance(self.cases, tuple), "cases is a tuple: mind its comma"
         assert self.cause.endswith(".") and self.mend.endswith("."), "sentences end in a full stop"
 
     @property
@@ -59,4 +62,5 @@ class Symptom:
             "source": self.source,
             "cause": self.cause,
             "mend": self.mend,
+            "cases": list(self.cases),
         }

@@ -69,9 +69,7 @@ LESSONS = [path.name for path in sorted(FOLDER.glob("0*.ipynb")) if "explore_" i
 
 @pytest.mark.ranks
 @pytest.mark.skipif(not LESSONS, reason="no lesson has an explorer")
-def test_a_lesson_has_its_explorers(
-    lab: Lab, open_notebook: Callable[..., OpenNotebook]
-) -> None:
+def test_a_lesson_has_its_explorers(lab: Lab, open_notebook: Callable[..., OpenNotebook]) -> None:
     name = LESSONS[0]
     shutil.copy(FOLDER / name, lab.notebooks / name)
     source = lab.read(name)

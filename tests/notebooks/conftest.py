@@ -11,6 +11,8 @@ import nbformat
 import papermill
 import pytest
 
+from dcp_tutor import read_records
+
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
@@ -18,7 +20,9 @@ class Executed:
     """A notebook after its execution, asked by cell id."""
 
     def __init__(self, path: Path) -> None:
-        self.cells = {cell.id: cell for cell in nbformat.read(path, as_version=4).cells}
+        notebook = nbformat.read(path, as_version=4)
+        self.cells = {cell.id: cell for cell in notebook.cells}
+        self.records = read_records(notebook)
 
     def text(self, cell_id: str) -> str:
         """Return all that a cell shows as text."""
@@ -29,20 +33,27 @@ class Executed:
         )
 
 
-@pytest.fixture
-def run_lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Executed]:
-    """Execute a lesson with parameters; everything it writes goes below `tmp_path`."""
-    monkeypatch.setenv("DCP_TUTOR_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("DCP_TUTOR_LIVE", "0")
+@pytest.fixture(scope="session")
+def execute_lesson() -> Callable[..., Executed]:
+    """Execute a lesson with parameters; everything it writes goes below `folder`."""
 
-    def run(lesson: str, **parameters: Any) -> Executed:
+    def execute(lesson: str, folder: Path, **parameters: Any) -> Executed:
         [source] = NOTEBOOKS.glob(f"{lesson}*.ipynb")
-        output = tmp_path / f"{lesson}-{len(os.listdir(tmp_path))}.ipynb"
-        papermill.execute_notebook(
-            source, output, parameters=parameters, progress_bar=False, cwd=NOTEBOOKS
-        )
-        left = [path.name for path in (tmp_path / "runs").glob("*")]
+        output = folder / f"{lesson}-{len(os.listdir(folder))}.ipynb"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DCP_TUTOR_RUNS", str(folder / "runs"))
+            patch.setenv("DCP_TUTOR_LIVE", "0")
+            papermill.execute_notebook(
+                source, output, parameters=parameters, progress_bar=False, cwd=NOTEBOOKS
+            )
+        left = [path.name for path in (folder / "runs").glob("*")]
         assert left == [], "a lesson must clean up after itself"
         return Executed(output)
 
-    return run
+    return execute
+
+
+@pytest.fixture
+def run_lesson(execute_lesson: Callable[..., Executed], tmp_path: Path) -> Callable[..., Executed]:
+    """Execute a lesson with parameters, for one test."""
+    return lambda lesson, **parameters: execute_lesson(lesson, tmp_path, **parameters)

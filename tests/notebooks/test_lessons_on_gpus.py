@@ -123,3 +123,14 @@ def test_lesson_05_reshards_and_goes_on_on_gpus(
     assert len(started) >= 2
     for entry in started:
         assert all(str(device).startswith("cuda:") for device in entry.devices), entry
+
+
+@pytest.mark.skipif(num_gpus() < 2, reason="it takes two ranks to disagree, and each needs a GPU")
+def test_the_clinic_breaks_and_mends_on_gpus(
+    run_lesson: Callable[..., Any], launches: Callable[[], list[Any]]
+) -> None:
+    lesson = run_lesson("13", ranks=2)
+
+    assert set(map(tuple, lesson.records["cases"].values())) == {(True, True)}
+    [on_gpus] = [entry for entry in launches() if entry.name == "untied"]
+    assert all(str(device).startswith("cuda:") for device in on_gpus.devices), on_gpus

@@ -385,6 +385,7 @@ def _in_a_group() -> Iterator[tuple[str, str]]:
         mesh = DeviceMesh("cpu", [0])
         whole = distribute_tensor(torch.ones(2), mesh, [Replicate()])
         yield "mixed-dtensor", error_of(torch.add, whole, torch.ones(2))
+        yield from _fsdp_refuses(mesh)
     finally:
         dist.destroy_process_group()
     dist.init_process_group("cuda:gloo", store=dist.HashStore(), rank=0, world_size=1)
@@ -394,6 +395,24 @@ def _in_a_group() -> Iterator[tuple[str, str]]:
         yield "async-cpu-backend", error_of(dcp.async_save, state, checkpoint_id="/nowhere")
     finally:
         dist.destroy_process_group()
+
+
+def _fsdp_refuses(mesh: Any) -> Iterator[tuple[str, str]]:
+    """Let FSDP's first forward pass find what was done wrong before it."""
+    from torch import nn
+    from torch.distributed.fsdp import fully_shard
+
+    def forward(device: str, *, apart: bool) -> None:
+        with torch.device(device):
+            model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+        model[1].weight = model[0].weight
+        for layer in model if apart else ():
+            fully_shard(layer, mesh=mesh)
+        fully_shard(model, mesh=mesh)(torch.ones(1, 2))
+
+    yield "tied-weights", error_of(forward, "cpu", apart=True)
+    yield "still-on-meta", error_of(forward, "meta", apart=False)
+    yield "still-on-meta", error_of(torch.ones(1, device="meta").cpu)
 
 
 def _checkpoints(folder: Path, _: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
@@ -407,10 +426,15 @@ def _checkpoints(folder: Path, _: pytest.MonkeyPatch) -> Iterator[tuple[str, str
 
     yield "metadata-none", error_of(load, {"w": torch.ones(4)}, folder / "empty")
     yield "missing-key", error_of(load, {"app.w": torch.ones(4)})
+    for fqn in ("_orig_mod.w", "app.model._orig_mod.w", "module.w"):
+        yield "wrapper-names", error_of(load, {fqn: torch.ones(4)})
+    for fqn in ("optim.state.w.step", "app.optim.state.w.exp_avg", "o.state.w.momentum_buffer"):
+        yield "optimizer-state-missing", error_of(load, {fqn: torch.ones(4)})
     yield "size-mismatch", error_of(load, {"w": torch.ones(3)})
     yield "checkpoint-exception", error_of(load, {"w": torch.ones(3)}).replace("ValueError", "X")
     raised = make_error("CheckpointException", "OSError: [Errno 5] Input/output error")
     yield "checkpoint-exception", failure(folder, RankRun(rank=0, exit_code=1, error=raised))
+    yield from _bad_files(folder / "bad-files", load)
     writer = dcp.FileSystemWriter(path, overwrite=False)
     yield (
         "checkpoint-exists",
@@ -440,6 +464,19 @@ def _checkpoints(folder: Path, _: pytest.MonkeyPatch) -> Iterator[tuple[str, str
     (folder / "torn").mkdir()
     (folder / "torn" / "__0_0.distcp").write_bytes(b"1")
     yield "unfinished-save", error_of(open_checkpoint, folder / "torn")
+
+
+def _bad_files(path: Path, load: Callable[..., None]) -> Iterator[tuple[str, str]]:
+    """Cut off a data file, then take it away; write to a disk that is full."""
+    dcp.save({"w": torch.ones(1000)}, checkpoint_id=path, no_dist=True)
+    [file] = path.glob("*.distcp")
+    file.write_bytes(file.read_bytes()[:2000])
+    yield "data-file-damaged", error_of(load, {"w": torch.ones(1000)}, path)
+    file.unlink()
+    yield "data-file-missing", error_of(load, {"w": torch.ones(1000)}, path)
+    if Path("/dev/full").exists():
+        yield "write-failed", error_of(torch.save, torch.ones(10_000), "/dev/full")
+    yield "write-failed", "PytorchStreamWriter failed writing file data/0: file write failed"
 
 
 def _bad_plan() -> None:

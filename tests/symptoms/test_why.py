@@ -65,6 +65,21 @@ def test_several_messages_stand_apart() -> None:
     ]
 
 
+def test_it_leads_to_the_clinic() -> None:
+    told = why("ValueError: Failed to validate global plan: key:table").stdout
+    assert "  Live: notebooks/13_when_it_breaks.ipynb, uneven." in told.splitlines()
+    two = why("metadata is None; global metadata read failed").stdout
+    assert "half-written and node-local." in " ".join(two.split())
+    assert "Live:" not in why("CUDA out of memory").stdout
+
+
+def test_each_case_that_is_named_is_a_heading_of_the_clinic() -> None:
+    cells = json.loads((ROOT / "notebooks" / "13_when_it_breaks.ipynb").read_text())["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells)
+    headings = set(re.findall(r"^## ([a-z-]+)$", text, re.MULTILINE))
+    assert {case for symptom in SYMPTOMS for case in symptom.cases} <= headings
+
+
 def test_an_unknown_message_gets_a_sentence() -> None:
     done = why("the moon is made of green cheese")
     assert done.exit_code == 1
@@ -80,7 +95,7 @@ def test_nothing_typed() -> None:
 
 def test_json() -> None:
     (found,) = json.loads(why("--json", "CUDA out of memory").stdout)
-    assert list(found) == ["code", "message", "source", "cause", "mend"]
+    assert list(found) == ["code", "message", "source", "cause", "mend", "cases"]
     assert found["code"] == "cuda-memory"
     nothing = why("--json", "green cheese")
     assert (json.loads(nothing.stdout), nothing.exit_code) == ([], 1)
@@ -140,6 +155,7 @@ def test_a_new_entry_needs_no_more_than_itself() -> None:
         {"says": ()},
         {"says": "a comma is missing here"},
         {"cause": "No full stop"},
+        {"cases": "a comma is missing here"},
     ],
 )
 def test_a_new_entry_is_checked(wrong: dict[str, object]) -> None:
