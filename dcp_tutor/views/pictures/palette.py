@@ -129,7 +129,7 @@ def _coloured(scope: str, theme: Theme) -> str:
         f".{scope} text{{fill:{theme.ink};stroke:none}}",
         f".{scope} .muted{{fill:{theme.muted}}}",
         f".{scope} .line,.{scope} .grid{{stroke:{theme.line}}}",
-        f".{scope} .bad{{stroke:{theme.warning}}}.{scope} text.bad{{fill:{theme.warning}}}",
+        f".{scope} .bad{{stroke:{theme.warning}}}.{scope} text.bad{{fill:{theme.warning};stroke:none}}",
         f".{scope} .c-,.{scope} .fold,.{scope} .back{{stroke:{theme.line}}}",
         f".{scope} .c-{{fill:{theme.neutral}}}.{scope} .back{{fill:{theme.card}}}",
         f".{scope} .ink{{stroke:{theme.ink}}}",
