@@ -106,6 +106,12 @@ class Layout:
         return layout if isinstance(layout, Layout) else cls.parse(layout)
 
     def __post_init__(self) -> None:
+        names = self.axis_names
+        if not names or len(set(names)) < len(names) or any(size < 1 for size in self.mesh_shape):
+            raise UsageError(
+                f"a layout has one axis or more, each with a name of its own and a size of 1 or "
+                f"more, not ({', '.join(f'{axis.name}={axis.size}' for axis in self.axes)})"
+            )
         for pattern, placements in self.rules:
             if len(placements) != len(self.axes):
                 raise UsageError(

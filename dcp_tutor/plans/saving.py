@@ -125,7 +125,12 @@ class SavePlan(Mapping[str, TensorSave]):
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
-        """The tensors as a checkpoint would hold them; byte ranges count elements alone."""
+        """The tensors as a checkpoint would hold them.
+
+        Byte ranges count elements alone, without what a record adds to them, in the order in
+        which ranks without a GPU write; where CUDA is there, DCP writes the smallest first
+        (torch 2.13, `filesystem.py`, `_OverlappingCpuLoader`).
+        """
         return {
             fqn: Tensor(fqn, save.dtype, save.shape, save._chunks())
             for fqn, save in self._saves.items()

@@ -162,6 +162,13 @@ def test_what_is_no_text() -> None:
         Layout.of(4)  # type: ignore[arg-type]
 
 
+def test_axes_that_cannot_be() -> None:
+    one = Axis("x", 2, Shard(0))
+    for axes in ((), (one, one), (Axis("x", 0, Shard(0)),)):
+        with pytest.raises(UsageError, match="a layout has one axis or more, each with a name"):
+            Layout(axes)
+
+
 def test_rules_that_do_not_fit() -> None:
     with pytest.raises(UsageError, match=r"the rule '\*' has 1 placements, but dp=2,tp=2 has 2"):
         Layout.parse("dp=2,tp=2", {"*": "Shard(0)"})

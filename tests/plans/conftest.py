@@ -35,7 +35,7 @@ class Saved:
     placements: list[dict[str, dict[str, str]]]  # by rank
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def runs_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setenv("DCP_TUTOR_RUNS", str(tmp_path_factory.mktemp("runs")))
@@ -46,7 +46,7 @@ def runs_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.undo()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory, runs_here: None) -> Saved:
     root = tmp_path_factory.mktemp("plans")
     run = launch_program("save", 4, {"root": str(root)}, ["orders", "placements"])

@@ -85,6 +85,7 @@ def draw_card(
     alt: str,
     *,
     legend: Legend | None = None,
+    cautions: Iterable[str] = (),
     style: str = "",
 ) -> str:
     """Put a drawing on its card.
@@ -97,6 +98,7 @@ def draw_card(
         height: of the body.
         alt: what is to be seen.
         legend: what the marks mean.
+        cautions: sentences on what is not as drawn.
         style: further rules, written for the class "SCOPE"; an explorer's hover comes here.
 
     Returns:
@@ -105,10 +107,11 @@ def draw_card(
     """
     head = [label(MARGIN, 33, title, "big", room=INNER, size=LARGE)]
     y = 36.0
-    for note in notes:
-        for line in wrapped(note, INNER):
+    said = [(note, "muted") for note in notes] + [(caution, "bad") for caution in cautions]
+    for sentence, kind in said:
+        for line in wrapped(sentence, INNER):
             y += _LINE
-            head.append(label(MARGIN, y, line, "muted"))
+            head.append(label(MARGIN, y, line, kind))
     y += 20
     marks = [*head, group(body, transform=f"translate(0 {y:g})")]
     y += height + 14

@@ -11,6 +11,7 @@ from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts import Box, placements_text
 from dcp_tutor.plans import LoadPlan, Read, TensorLoad
+from dcp_tutor.views.pictures.cautions import misplaced_caution, unfilled_caution
 from dcp_tutor.views.pictures.gauges import chunk_name
 from dcp_tutor.views.pictures.overlap_drawing import draw_overlap
 from dcp_tutor.views.pictures.picture import Picture
@@ -56,6 +57,12 @@ class Overlap:
         if len(self.ranks) == len(self.load.shards):
             return count_text(len(self.ranks), "rank")
         return f"{ranks_text(self.ranks)} of {len(self.load.shards):,}"
+
+    @property
+    def cautions(self) -> list[str]:
+        """What is not as drawn."""
+        ranks = [rank for rank in self.load.misplaced if rank in self.ranks]
+        return misplaced_caution(ranks) + unfilled_caution(self.load.unfilled_bytes)
 
     @property
     def num_empty(self) -> int:
@@ -166,9 +173,9 @@ def _said(overlap: Overlap) -> str:
     more = len(overlap.reads) - len(words)
     words += [f"{more:,} more reads"] if more else []
     return (
-        f"How {overlap.who} read {plain(load.fqn)} "
-        f"{shape_text(load.shape)} from {count_text(len(overlap.order), 'stored chunk')}, "
-        f"ribbons from chunks at the left to ranks at the right: {'; '.join(words)}. Needed are "
+        f"Reads of {plain(load.fqn)} {shape_text(load.shape)} by {overlap.who} from "
+        f"{count_text(len(overlap.order), 'stored chunk')}, ribbons from chunks at the left to "
+        f"ranks at the right: {'; '.join(words) or 'none'}. Needed are "
         f"{bytes_text(overlap.needed_bytes)}, read {bytes_text(overlap.read_bytes)}."
     )
 
@@ -180,6 +187,7 @@ def _text(overlap: Overlap) -> str:
         f"{count_text(len(overlap.order), 'stored chunk')} to "
         f"{overlap.who}, {overlap.how}",
         overlap.totals,
+        *overlap.cautions,
     ]
     rows: list[Sequence[str]] = [("rank", "needs", "from file", "which holds", "needed", "read")]
     holding = {read.rank for read in overlap.reads}

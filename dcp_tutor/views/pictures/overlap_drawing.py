@@ -62,7 +62,7 @@ def draw_overlap(overlap: Overlap, alt: str, *, style: str = "") -> str:
     title = f"{overlap.load.fqn} {shape_text(overlap.load.shape)}"
     return draw_card(
         "overlap-map", title, _notes(overlap, view), marks, scene.height, alt,
-        legend=legend, style=style,
+        legend=legend, cautions=overlap.cautions, style=style,
     )  # fmt: skip
 
 

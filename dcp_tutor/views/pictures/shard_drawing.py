@@ -66,7 +66,7 @@ def draw_shards(shards: Shards, alt: str) -> str:
         legend.add("many in one block, not to scale", "fold")
     return draw_card(
         "shard-map", f"{shards.name} {shape_text(shards.shape)}", _notes(shards, rows, columns),
-        marks, height, alt, legend=legend,
+        marks, height, alt, cautions=shards.cautions, legend=legend,
     )  # fmt: skip
 
 

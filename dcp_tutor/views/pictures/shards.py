@@ -11,6 +11,7 @@ from dcp_tutor.checkpoints.report import dtype_name
 from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts import Layout, placements_text
+from dcp_tutor.views.pictures.cautions import misplaced_caution
 from dcp_tutor.views.pictures.folding import fold
 from dcp_tutor.views.pictures.picture import Picture
 from dcp_tutor.views.pictures.shard_drawing import draw_shards
@@ -46,6 +47,7 @@ class Shards:
         held: what is held, in the order of the lowest rank; one entry for each distinct box.
         notes: how it is laid out.
         verb: "holds", or "wrote" where files tell it.
+        misplaced: ranks that really hold something else.
 
     """
 
@@ -56,6 +58,12 @@ class Shards:
     held: tuple[Held, ...]
     notes: tuple[str, ...]
     verb: str
+    misplaced: tuple[int, ...] = ()
+
+    @property
+    def cautions(self) -> list[str]:
+        """What is not as drawn."""
+        return misplaced_caution(self.misplaced)
 
     @property
     def filled(self) -> list[Held]:
@@ -128,10 +136,12 @@ def _shards(tensor: Any, layout: Layout | str | None, fqn: str | None) -> Shards
     if layout is not None:
         layout = Layout.of(layout)
         held = _joined((box, (rank,)) for rank, box in enumerate(layout.shards(name, shape)))
-        return Shards(*known, held, (f"{layout}: {layout.describe(name, shape)}",), "holds")
+        notes = (f"{layout}: {layout.describe(name, shape)}",)
+        return Shards(*known, held, notes, "holds", layout.misplaced(name, shape))
     if (boxes := getattr(tensor, "shards", None)) is not None:
         held = _joined((box, (rank,)) for rank, box in enumerate(boxes))
-        return Shards(*known, held, (placements_text(tensor.placements),), "holds")
+        notes = (placements_text(tensor.placements),)
+        return Shards(*known, held, notes, "holds", tuple(tensor.misplaced))
     if (chunks := getattr(tensor, "chunks", None)) is not None and not callable(chunks):
         held = _joined((c, () if c.rank is None else (c.rank,)) for c in chunks)
         return Shards(*known, held, ("as saved: the rank that wrote each chunk",), "wrote")
@@ -185,6 +195,7 @@ def _text(shards: Shards) -> str:
         f"{plain(shards.name)}{dtype} {shape_text(shards.shape)}: which rank {shards.verb} "
         f"which part",
         ", ".join([count_text(shards.num_ranks, "rank"), *shards.notes]),
+        *shards.cautions,
     ]
     dims = range(len(shards.shape))
     names = ["rows", "columns"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from dcp_tutor.checkpoints import Blob, Checkpoint, Entry, File, Folder
+from dcp_tutor.checkpoints import Blob, Checkpoint, Entry, File, Folder, Tensor
 from dcp_tutor.launching.run import RankRun, Run, Span
 from dcp_tutor.layouts import Layout
 from dcp_tutor.plans import LoadPlan, SavePlan, model_shapes, plan_load, plan_save
@@ -113,6 +114,15 @@ def damaged() -> Checkpoint:
     return Checkpoint(whole.folder, whole.entries, MappingProxyType(files))
 
 
+def torn() -> Checkpoint:
+    """A checkpoint of which a chunk is missing in the metadata."""
+    whole = checkpoint_of(save_of((10, 8), "fsdp=4"))
+    tensor = whole["w"]
+    assert isinstance(tensor, Tensor)
+    entries = {"w": replace(tensor, chunks=(*tensor.chunks[:1], *tensor.chunks[2:]))}
+    return Checkpoint(whole.folder, MappingProxyType(entries), whole.files)
+
+
 PICTURES: dict[str, Callable[[], Picture]] = {
     "shards": lambda: shard_map((10, 8), "fsdp=4", fqn="net1.weight"),
     "shards, 3 rows on 4 ranks": lambda: shard_map((3, 8), "fsdp=4"),
@@ -128,6 +138,7 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "shards, 1024 grid": lambda: shard_map((8192, 28672), "fsdp=32,tp=32:Shard(1)", fqn=W2),
     "shards, 1024 tp": lambda: shard_map((8192, 28672), "fsdp=128,tp=8:Shard(1)", fqn=W2),
     "shards, 1024 HSDP": lambda: shard_map((8192, 28672), "replicate=128,shard=8", fqn=W2),
+    "shards, misplaced": lambda: shard_map((9, 4), "dp=4,tp=2:Shard(0)"),
     "shards, saved": lambda: shard_map(optimizer().tensors["model.net1.weight"]),
     "shards, hostile": lambda: shard_map((10, 8), "fsdp=4", fqn=HOSTILE),
     "files": lambda: file_map(checkpoint_of(save_of((10, 8), "fsdp=4"))),
@@ -160,6 +171,8 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "overlap, 1024 grid": lambda: overlap_map(
         load_of((8192, 28672), "fsdp=128,tp=8:Shard(1)", "fsdp=96,tp=8:Shard(1)")
     ),
+    "overlap, misplaced": lambda: overlap_map(load_of((9, 4), "fsdp=4", "dp=4,tp=2:Shard(0)")),
+    "overlap, a chunk is gone": lambda: overlap_map(plan_load(torn(), "fsdp=2"), "w"),
     "overlap, hostile": lambda: overlap_map(load_of((10, 8), "fsdp=4", "fsdp=3", HOSTILE)),
     "balance, save": lambda: balance(plan_save({"w": (10, 8), "s": ()}, "replicate=2,shard=4")),
     "balance, load": lambda: balance(plan_load(optimizer(), "fsdp=3")),

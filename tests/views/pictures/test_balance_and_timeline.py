@@ -13,7 +13,7 @@ from gallery import (
     optimizer,
     picture,
     run_of,
-)  # fmt: skip
+)
 
 from dcp_tutor.errors import UsageError
 from dcp_tutor.plans import plan_load

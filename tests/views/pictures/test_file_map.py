@@ -12,7 +12,7 @@ from gallery import (
     layer,
     llama,
     optimizer,
-)  # fmt: skip
+)
 
 from dcp_tutor.views.pictures import file_map
 

@@ -10,7 +10,7 @@ from gallery import (
     HOSTILE,
     W2,
     picture,
-)  # fmt: skip
+)
 
 from dcp_tutor.views.pictures.folding import fold
 

@@ -14,7 +14,8 @@ from gallery import (
     STRIDED,
     load_of,
     optimizer,
-)  # fmt: skip
+    picture,
+)
 
 from dcp_tutor.errors import UsageError
 from dcp_tutor.plans import plan_load
@@ -174,3 +175,14 @@ def test_bytes_of_a_read_add_up() -> None:
         assert needed == read.needed_bytes
         assert other == (read.chunk.numel - math.prod(read.sizes)) * 4
         assert wrapping == 0
+
+
+def test_what_dcp_would_not_do_is_said() -> None:
+    wrong = picture("overlap, misplaced")
+    assert "Not so on ranks 6-7" in wrong.text
+    assert any("Not so on ranks 6-7" in text for text in texts(wrong))
+    torn = picture("overlap, a chunk is gone")
+    assert "No chunk holds 96 B of what the ranks need" in torn.text
+    assert any("No chunk holds 96 B" in text for text in texts(torn))
+    assert "No chunk" not in picture("overlap, 3").text
+    assert "Not so on" not in picture("overlap, 3").text

@@ -6,17 +6,20 @@ import re
 from typing import Any
 
 import pytest
-from drawn import groups, number, numbers, rectangles
+from drawn import groups, number, numbers, rectangles, texts
 from gallery import (
     GRID,
     STRIDED,
+    load_of,
     optimizer,
-)  # fmt: skip
+    picture,
+)
 
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts import Layout
 from dcp_tutor.views.pictures import shard_map
 
+WRONG = "dp=4,tp=2:Shard(0)"
 LAYOUTS: list[tuple[tuple[int, ...], Any]] = [
     ((10, 8), "fsdp=4"),
     ((3, 8), "fsdp=4"),
@@ -120,3 +123,13 @@ def test_a_saved_tensor_shows_who_wrote_it() -> None:
 def test_what_cannot_be_drawn_is_said(arguments: tuple[Any, ...], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         shard_map(*arguments)
+
+
+def test_ranks_that_hold_something_else_are_said() -> None:
+    for shown in (
+        picture("shards, misplaced"),
+        shard_map(load_of((9, 4), "fsdp=4", WRONG), fqn="w"),
+    ):
+        assert "Not so on ranks 6-7" in shown.text
+        assert any("Not so on ranks 6-7" in text for text in texts(shown))
+    assert "Not so on" not in picture("shards").text
