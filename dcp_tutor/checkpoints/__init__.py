@@ -16,7 +16,8 @@ One file for each thing that must be known:
     findings          what a check can find, and how bad it is
     fsck, deep        verify: what a load would run into; checksums of every record
     changes           diff: what changed between two checkpoints
-    report            the documented JSON forms
+    report          the documented JSON forms
+    text            bytes, tables and names as plain text
     torch_private     every private name of torch that is relied on
 """
 

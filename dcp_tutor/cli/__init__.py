@@ -21,6 +21,7 @@ _COMMANDS: dict[str, str] = {
     "inspect": "checkpoints",
     "verify": "checkpoints",
     "diff": "checkpoints",
+    "plan": "plans",
 }
 
 

@@ -23,10 +23,10 @@ P = ParamSpec("P")
 
 SOUND, FINDINGS, UNREADABLE = 0, 1, 2
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-def _ends_well(command: Callable[P, int]) -> Callable[P, None]:
+def ends_well(command: Callable[P, int]) -> Callable[P, None]:
     """Turn what a command returns or raises into an exit status, and never into a traceback."""
 
     @wraps(command)
@@ -58,13 +58,14 @@ def _say(message: str, as_json: bool) -> int:
     if as_json:
         from dcp_tutor.checkpoints.report import error_form
 
-        _print_json(error_form(message))
+        print_json(error_form(message))
     else:
         click.echo(f"dcp-tutor: {message}", err=True)
     return UNREADABLE
 
 
-def _print_json(form: dict[str, Any]) -> None:
+def print_json(form: dict[str, Any]) -> None:
+    """Print one of the documented forms."""
     # ASCII: a key may hold what a terminal or a pipe cannot encode.
     click.echo(json.dumps(form, indent=2, allow_nan=False))
 
@@ -74,8 +75,8 @@ def _print_json(form: dict[str, Any]) -> None:
 @click.option("--all", "everything", is_flag=True, help="Fold nothing: every key, every chunk.")
 @click.option("--key", metavar="FQN", help="Only this key, and those below it, with its chunks.")
 @click.option("--rank", type=int, help="See only what this rank's own metadata file tells.")
-@_as_json
-@_ends_well
+@as_json_option
+@ends_well
 def inspect(path: str, everything: bool, key: str | None, rank: int | None, as_json: bool) -> int:
     """Show what the checkpoint at PATH holds: keys, shapes, chunks, files, totals."""
     from dcp_tutor.checkpoints import open_checkpoint
@@ -88,7 +89,7 @@ def inspect(path: str, everything: bool, key: str | None, rank: int | None, as_j
         if key is not None:
             wanted = {*_below(list(checkpoint), key, checkpoint.url)}
             form["entries"] = [e for e in form["entries"] if e["fqn"] in wanted]
-        _print_json(form)
+        print_json(form)
     else:
         below = None if key is None else _below(list(checkpoint), key, checkpoint.url)
         click.echo(inspect_text(checkpoint, below=below, everything=everything))
@@ -105,8 +106,8 @@ def _below(fqns: list[str], key: str, url: str) -> list[str]:
 @click.command()
 @click.argument("path")
 @click.option("--deep", is_flag=True, help="Also read every record and check its checksums.")
-@_as_json
-@_ends_well
+@as_json_option
+@ends_well
 def verify(path: str, deep: bool, as_json: bool) -> int:
     """Check that the checkpoint at PATH can be loaded. Nothing in it is run."""
     from dcp_tutor.checkpoints import open_checkpoint
@@ -116,7 +117,7 @@ def verify(path: str, deep: bool, as_json: bool) -> int:
     checkpoint = open_checkpoint(path)
     found = checkpoint.verify(deep=deep)
     if as_json:
-        _print_json(verification_form(found, checkpoint.url))
+        print_json(verification_form(found, checkpoint.url))
     else:
         click.echo(verify_text(checkpoint, found))
     return SOUND if found.sound else FINDINGS
@@ -126,8 +127,8 @@ def verify(path: str, deep: bool, as_json: bool) -> int:
 @click.argument("path_a", metavar="A")
 @click.argument("path_b", metavar="B")
 @click.option("--values", is_flag=True, help="Also read and compare values.")
-@_as_json
-@_ends_well
+@as_json_option
+@ends_well
 def diff(path_a: str, path_b: str, values: bool, as_json: bool) -> int:
     """Show what changed from checkpoint A to checkpoint B."""
     from dcp_tutor import checkpoints
@@ -137,7 +138,7 @@ def diff(path_a: str, path_b: str, values: bool, as_json: bool) -> int:
 
     difference = checkpoints.diff(open_checkpoint(path_a), open_checkpoint(path_b), values=values)
     if as_json:
-        _print_json(diff_form(difference, path_a, path_b))
+        print_json(diff_form(difference, path_a, path_b))
     else:
         click.echo(diff_text(difference, path_a, path_b))
     return SOUND if difference.same else FINDINGS

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from dcp_tutor.checkpoints import Blob, Change, Chunk, Node, Tensor, tree_of
 from dcp_tutor.checkpoints.report import dtype_name
+from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.checkpoints.torch_private import rank_of
-from dcp_tutor.views.words import bytes_text, printable, table
 
 if TYPE_CHECKING:
     from dcp_tutor.checkpoints import Checkpoint, Diff, Verification
@@ -35,10 +35,10 @@ def inspect_text(checkpoint: Checkpoint, *, below: list[str] | None, everything:
         parts += [_entry_text(checkpoint, fqn, everything) for fqn in checkpoint.tensors]
     parts.append(_files(checkpoint, everything))
     if checkpoint.unknown:
-        names = ", ".join(map(printable, checkpoint.unknown))
+        names = ", ".join(map(plain, checkpoint.unknown))
         parts.append(f"Classes that are not DCP's (named, not imported): {names}")
     if checkpoint.skipped:
-        lines = [f"  {printable(fqn)}: {printable(name)}" for fqn, name in checkpoint.skipped]
+        lines = [f"  {plain(fqn)}: {plain(name)}" for fqn, name in checkpoint.skipped]
         parts.append(
             "\n".join(["Entries that could not be understood:", *_fold(lines, everything)])
         )
@@ -51,8 +51,8 @@ def _head(checkpoint: Checkpoint) -> str:
     metadata = checkpoint.metadata_files
     own = metadata[0] if len(metadata) == 1 else f"{len(metadata)} files, one for each rank"
     rows = [
-        ("checkpoint", printable(checkpoint.url)),
-        ("metadata", f"{own}, format {printable(checkpoint.version or 'of an older torch')}"),
+        ("checkpoint", plain(checkpoint.url)),
+        ("metadata", f"{own}, format {plain(checkpoint.version or 'of an older torch')}"),
         ("tensors", f"{len(tensors):,} in {num_chunks:,} chunks"),
         ("other entries", f"{len(checkpoint.blobs):,}"),
         ("tensor bytes", f"{bytes_text(checkpoint.tensor_bytes)}, each element counted once"),
@@ -63,8 +63,8 @@ def _head(checkpoint: Checkpoint) -> str:
         ),
     ]
     if checkpoint.saved_to not in (None, checkpoint.url):
-        rows.insert(1, ("saved to", printable(checkpoint.saved_to or "")))
-    return table(rows)
+        rows.insert(1, ("saved to", plain(checkpoint.saved_to or "")))
+    return table(rows, right=())
 
 
 def _tree(root: Node, everything: bool) -> str:
@@ -77,7 +77,7 @@ def _tree(root: Node, everything: bool) -> str:
     rows = [("key", "dtype", "shape", "chunks", "bytes")]
     shown = [(level, node) for level, node in nodes if level <= depth]
     for level, node in shown if everything else shown[:_MOST_LINES]:
-        name = "  " * level + printable(node.name)
+        name = "  " * level + plain(node.name)
         entry = node.entry
         size = bytes_text(node.tensor_bytes if node.num_tensors else node.stored_bytes)
         if isinstance(entry, Tensor):
@@ -104,9 +104,9 @@ def _entry_text(checkpoint: Checkpoint, fqn: str, everything: bool) -> str:
     entry = checkpoint[fqn]
     if isinstance(entry, Blob):
         size = bytes_text(entry.stored_bytes)
-        return f"{printable(fqn)}  object, {size} as torch.save wrote it\n  {_place(entry)}"
+        return f"{plain(fqn)}  object, {size} as torch.save wrote it\n  {_place(entry)}"
     title = (
-        f"{printable(fqn)}  {dtype_name(entry.dtype)} {list(entry.shape)}, "
+        f"{plain(fqn)}  {dtype_name(entry.dtype)} {list(entry.shape)}, "
         f"{bytes_text(entry.tensor_bytes)}, stored {bytes_text(entry.stored_bytes)}"
     )
     rows = [("  offsets", "sizes", "where")]
@@ -114,7 +114,7 @@ def _entry_text(checkpoint: Checkpoint, fqn: str, everything: bool) -> str:
         rows.append((f"  {list(chunk.offsets)}", f"{list(chunk.sizes)}", _place(chunk)))
     more = len(entry.chunks) - _MOST_CHUNKS
     tail = f"\n  ... {more:,} more chunks (--all)" if more > 0 and not everything else ""
-    return f"{title}\n{table(rows)}{tail}"
+    return f"{title}\n{table(rows, right=())}{tail}"
 
 
 def _place(record: Chunk | Blob) -> str:
@@ -122,7 +122,7 @@ def _place(record: Chunk | Blob) -> str:
         return "no place told"
     end = record.byte_offset + record.byte_length
     rank = "" if record.rank is None else f" (rank {record.rank})"
-    return f"{printable(record.file)}{rank} bytes {record.byte_offset:,} to {end:,}"
+    return f"{plain(record.file)}{rank} bytes {record.byte_offset:,} to {end:,}"
 
 
 def _files(checkpoint: Checkpoint, everything: bool) -> str:
@@ -131,7 +131,7 @@ def _files(checkpoint: Checkpoint, everything: bool) -> str:
         file = checkpoint.files.get(name)
         rank = rank_of(name)
         size = "missing" if file is None else bytes_text(file.size_bytes)
-        rows.append((printable(name), "" if rank is None else str(rank), bytes_text(total), size))
+        rows.append((plain(name), "" if rank is None else str(rank), bytes_text(total), size))
     lines = table(rows, right=(1, 2, 3)).split("\n")
     return "\n".join([lines[0], *_fold(lines[1:], everything, _MOST_FILES)])
 
@@ -145,7 +145,7 @@ def verify_text(checkpoint: Checkpoint, found: Verification) -> str:
     )
     scope = f"{found.records_checked:,} records in {found.files_checked:,} files; {read}"
     if not found.findings:
-        return f"{printable(checkpoint.url)}: sound ({scope})"
+        return f"{plain(checkpoint.url)}: sound ({scope})"
     counts: dict[str, int] = {}
     for finding in found:
         counts[finding.severity] = counts.get(finding.severity, 0) + 1
@@ -153,11 +153,11 @@ def verify_text(checkpoint: Checkpoint, found: Verification) -> str:
     summary = ", ".join(
         f"{number} {severity}" + "s" * (number > 1) for severity, number in counts.items()
     )
-    lines = [f"{printable(checkpoint.url)}: {word}: {summary} ({scope})"]
+    lines = [f"{plain(checkpoint.url)}: {word}: {summary} ({scope})"]
     for finding in found.findings[:_MOST_FINDINGS]:
-        subject = " in ".join(printable(s) for s in (finding.fqn, finding.file) if s is not None)
+        subject = " in ".join(plain(s) for s in (finding.fqn, finding.file) if s is not None)
         lines.append(f"  {finding.severity:<10} {finding.code:<22} {subject}")
-        lines.append(f"      {printable(finding.message)}")
+        lines.append(f"      {plain(finding.message)}")
     if len(found) > _MOST_FINDINGS:
         lines.append(f"  ... {len(found) - _MOST_FINDINGS:,} more (--json shows all)")
     return "\n".join(lines)
@@ -168,14 +168,13 @@ def diff_text(difference: Diff, a: str, b: str) -> str:
     compared = "values compared" if difference.values else "values not compared; --values does"
     verdict = "no difference" if difference.same else "different"
     lines = [
-        f"{printable(a)} -> {printable(b)}: {verdict} "
-        f"({difference.num_same:,} keys alike; {compared})"
+        f"{plain(a)} -> {plain(b)}: {verdict} ({difference.num_same:,} keys alike; {compared})"
     ]
     for mark, keys in (("-", difference.only_a), ("+", difference.only_b)):
-        lines += _fold([f"  {mark} {printable(fqn)}" for fqn in keys], False, where=_JSON)
-    rows = [(f"  ~ {printable(change.fqn)}", _changed(change)) for change in difference.changes]
+        lines += _fold([f"  {mark} {plain(fqn)}" for fqn in keys], False, where=_JSON)
+    rows = [(f"  ~ {plain(change.fqn)}", _changed(change)) for change in difference.changes]
     if rows:
-        lines += _fold(table(rows).split("\n"), False, where=_JSON)
+        lines += _fold(table(rows, right=()).split("\n"), False, where=_JSON)
     return "\n".join(lines)
 
 
@@ -198,7 +197,7 @@ def _changed(change: Change) -> str:
     elif change.values_differ is False:
         parts.append("values equal")
     if change.unreadable:
-        parts.append(f"cannot be compared: {printable(change.unreadable)}")
+        parts.append(f"cannot be compared: {plain(change.unreadable)}")
     return "; ".join(parts)
 
 

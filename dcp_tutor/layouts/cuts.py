@@ -14,10 +14,17 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-from torch.distributed.tensor import Placement
+import torch
+from torch.distributed.tensor import Placement, Shard
 
 from dcp_tutor.layouts.box import Box
-from dcp_tutor.layouts.torch_private import local_shape_and_offset, on_dim, sharded_dim
+from dcp_tutor.layouts.torch_private import (
+    local_shape_and_offset,
+    on_dim,
+    sharded_dim,
+    split,
+    split_factor_of,
+)
 
 Ints = npt.NDArray[np.int64]
 
@@ -101,10 +108,61 @@ def cut(
 
 
 @lru_cache(maxsize=4096)
+def misplaced(
+    shape: tuple[int, ...],
+    mesh_shape: tuple[int, ...],
+    placements: tuple[Placement, ...],
+    last: tuple[int, ...],
+) -> tuple[int, ...]:
+    """Find ranks that hold other elements than DTensor tells of them.
+
+    Args:
+        shape: of the whole tensor.
+        mesh_shape: sizes of the axes.
+        placements: one for each axis.
+        last: the axes along which is sharded after all others: FSDP2's.
+
+    """
+    wrong = np.zeros(mesh_shape, dtype=bool)
+    for dim, size in enumerate(shape):
+        axes = [axis for axis, p in enumerate(placements) if sharded_dim(p) == dim]
+        if not any(split_factor_of(placements[axis]) is not None for axis in axes):
+            continue
+        order = sorted(axes, key=lambda axis: (axis in last, axis))
+        counts = tuple(mesh_shape[axis] for axis in order)
+        held = _segments(size, counts, (Shard(0),) * len(order)).reshape(*counts, 2)
+        held = held.transpose(*[order.index(axis) for axis in axes], len(axes))
+        told = _segments(
+            size,
+            tuple(mesh_shape[axis] for axis in axes),
+            tuple(on_dim(placements[axis], 0) for axis in axes),
+        ).reshape(held.shape)
+        # Where neither has an element, it does not matter where it stands.
+        differ = (held != told).any(axis=-1) & ((held[..., 1] > 0) | (told[..., 1] > 0))
+        wrong |= differ.reshape([n if a in axes else 1 for a, n in enumerate(mesh_shape)])
+    return tuple(np.flatnonzero(wrong.reshape(-1)).tolist())
+
+
+@lru_cache(maxsize=4096)
 def _segments(size: int, counts: tuple[int, ...], placements: tuple[Placement, ...]) -> Ints:
     """Cut one dimension: (offset, size) for each place on the axes that shard it, row by row."""
+    if any(split_factor_of(placement) is not None for placement in placements):
+        return _strided_segments(size, counts, placements)
     found = []
     for coordinate in product(*map(range, counts)):
         sizes, offsets = local_shape_and_offset((size,), counts, coordinate, placements)
         found.append((offsets[0], sizes[0]))
+    return np.array(found, dtype=np.int64)
+
+
+def _strided_segments(
+    size: int, counts: tuple[int, ...], placements: tuple[Placement, ...]
+) -> Ints:
+    # For a strided shard DTensor splits all indices of the dimension anew at every question:
+    # 7 ms for 128 x 8 ranks, and there are 1,024 questions. So all indices are split once, by
+    # DTensor's own code, and what it would have answered is read off them.
+    shards = [torch.arange(size)]
+    for count, placement in zip(counts, placements, strict=True):
+        shards = [part for shard in shards for part in split(shard, count, placement)]
+    found = [(int(shard[0]) if len(shard) else size, len(shard)) for shard in shards]
     return np.array(found, dtype=np.int64)

@@ -19,7 +19,7 @@ from torch.distributed.tensor import Placement, Replicate
 
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts.box import Box
-from dcp_tutor.layouts.cuts import Cut, cut
+from dcp_tutor.layouts.cuts import Cut, cut, misplaced
 from dcp_tutor.layouts.torch_private import (
     on_dim,
     sharded_dim,
@@ -106,6 +106,12 @@ class Layout:
         return layout if isinstance(layout, Layout) else cls.parse(layout)
 
     def __post_init__(self) -> None:
+        names = self.axis_names
+        if not names or len(set(names)) < len(names) or any(size < 1 for size in self.mesh_shape):
+            raise UsageError(
+                f"a layout has one axis or more, each with a name of its own and a size of 1 or "
+                f"more, not ({', '.join(f'{axis.name}={axis.size}' for axis in self.axes)})"
+            )
         for pattern, placements in self.rules:
             if len(placements) != len(self.axes):
                 raise UsageError(
@@ -186,6 +192,23 @@ class Layout:
 
         """
         return self.cut(fqn, shape).shards
+
+    def misplaced(self, fqn: str, shape: Sequence[int]) -> tuple[int, ...]:
+        """Find the ranks that hold other elements of a tensor than DTensor tells of them.
+
+            >>> layout = Layout.parse("dp=4,tp=2:Shard(0)")
+            >>> layout.misplaced("w", (9, 4)), layout.misplaced("w", (16, 4))
+            ((6, 7), ())
+
+        It happens where FSDP2 shards a dimension that tensor parallelism has sharded before, and
+        that their ranks do not divide. DCP believes DTensor: a save without any error stores a
+        shard under a box that is not its own, and a load leaves elements as they were. Seen on
+        torch 2.13: FSDP2 gives rank 7 the last row of this (9, 4), and DTensor tells that rank 6
+        has it. `dcp-tutor verify --deep` finds it in a checkpoint.
+        """
+        shape = _checked(fqn, shape)
+        last = tuple(number for number, axis in enumerate(self.axes) if axis.is_fsdp)
+        return misplaced(shape, self.mesh_shape, self.placements(fqn, shape), last)
 
     def describe(self, fqn: str, shape: Sequence[int]) -> str:
         """Write a tensor's placements as torch code: "(Shard(0), Replicate())"."""

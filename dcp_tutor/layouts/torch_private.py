@@ -10,7 +10,9 @@ Sources: `torch/distributed/tensor/_utils.py` (the arithmetic of shards),
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 from torch.distributed.tensor import Placement, Shard
 from torch.distributed.tensor._utils import _compute_local_shape_and_global_offset
 from torch.distributed.tensor.placement_types import _StridedShard
@@ -40,6 +42,22 @@ def on_dim(placement: Placement, dim: int) -> Placement:
     """Make the same sharding of another dimension."""
     split_factor = split_factor_of(placement)
     return Shard(dim) if split_factor is None else strided_shard(dim, split_factor)
+
+
+def split(indices: torch.Tensor, count: int, placement: Placement) -> list[torch.Tensor]:
+    """Split a dimension's indices over an axis, by the code that `distribute_tensor` splits with.
+
+    Args:
+        indices: one-dimensional.
+        count: ranks along the axis.
+        placement: that shards dimension 0.
+
+    """
+    sharding: Any = placement
+    shards: list[torch.Tensor] = sharding._split_tensor(
+        indices, count, with_padding=False, contiguous=False
+    )[0]
+    return shards
 
 
 def local_shape_and_offset(

@@ -7,23 +7,28 @@
     plan_load(saved, "fsdp=768").files_opened
 
 One file for each thing that must be known:
-    loading         plan_load, LoadPlan, TensorLoad, Read
-    saving          plan_save, SavePlan, TensorSave, Write
+    loading         plan_load, LoadPlan, RankLoad
+    reads           TensorLoad, Read
+    saving          plan_save, SavePlan, RankSave
+    writes          TensorSave, Write
     overlaps        which parts of stored boxes fill which wanted boxes
     dedup           which of the ranks that hold the same box writes it
     traffic         bytes and files by rank, without making the reads
     stored          a tensor's chunks as arrays
     shapes          shapes of models that all know
-    report          the documented JSON forms, and text
+    report          the documented JSON forms
+    text            plans as tables
     unknown         what is said of a tensor that is not there
     torch_private   every private name of torch that is relied on
 """
 
 from __future__ import annotations
 
-from dcp_tutor.plans.loading import LoadPlan, RankLoad, Read, TensorLoad, plan_load
-from dcp_tutor.plans.saving import RankSave, SavePlan, TensorSave, Write, plan_save
+from dcp_tutor.plans.loading import LoadPlan, RankLoad, plan_load
+from dcp_tutor.plans.reads import Read, TensorLoad
+from dcp_tutor.plans.saving import RankSave, SavePlan, plan_save
 from dcp_tutor.plans.shapes import TensorShape, model_shapes
+from dcp_tutor.plans.writes import TensorSave, Write
 
 __all__ = [
     "LoadPlan",

@@ -11,126 +11,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch.distributed.tensor import Placement
-
-from dcp_tutor.checkpoints import Blob, Checkpoint, Chunk, open_checkpoint
+from dcp_tutor.checkpoints import Blob, Checkpoint, open_checkpoint
 from dcp_tutor.errors import CheckpointUnreadable, UsageError
-from dcp_tutor.layouts import Box, Cut, Layout
+from dcp_tutor.layouts import Layout
 from dcp_tutor.plans.overlaps import Boxes, Overlaps, overlaps
+from dcp_tutor.plans.reads import Read, TensorLoad
 from dcp_tutor.plans.saving import SavePlan
 from dcp_tutor.plans.stored import CheckpointSource, Files, Stored
 from dcp_tutor.plans.torch_private import data_file
 from dcp_tutor.plans.traffic import Traffic
 from dcp_tutor.plans.unknown import entry_of
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """One of DCP's read items: a part of a stored chunk that fills a part of a rank's shard.
-
-    Attributes:
-        rank: that reads.
-        fqn: of the tensor.
-        chunk: that is read; `chunk.rank` wrote it.
-        chunk_number: its place among the tensor's chunks.
-        in_tensor: where the part starts, in the whole tensor's space.
-        in_chunk: where it starts in the stored chunk.
-        in_shard: where it starts in the reading rank's shard.
-        sizes: of the part, in elements.
-        needed_bytes: of the part.
-        read_bytes: of the chunk's whole record, which DCP reads to get the part.
-
-    """
-
-    rank: int
-    fqn: str
-    chunk: Chunk
-    chunk_number: int
-    in_tensor: tuple[int, ...]
-    in_chunk: tuple[int, ...]
-    in_shard: tuple[int, ...]
-    sizes: tuple[int, ...]
-    needed_bytes: int
-    read_bytes: int
-
-
-@dataclass(frozen=True, eq=False)
-class TensorLoad:
-    """How one tensor is read.
-
-    Attributes:
-        fqn: its key.
-        shape: of the whole tensor.
-        dtype: of its elements, as stored.
-        placements: one for each axis of the layout.
-
-    """
-
-    fqn: str
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    placements: tuple[Placement, ...]
-    _stored: Stored = field(repr=False)
-    _cut: Cut = field(repr=False)
-    _overlaps: Overlaps = field(repr=False)
-
-    @cached_property
-    def chunks(self) -> tuple[Chunk, ...]:
-        """The tensor's chunks in the checkpoint, by number."""
-        return self._stored.chunks()
-
-    @property
-    def shards(self) -> tuple[Box, ...]:
-        """What each rank will hold, by rank, in the whole tensor's space."""
-        return self._cut.shards
-
-    @cached_property
-    def reads(self) -> tuple[Read, ...]:
-        """All ranks' reads, ordered by rank and by number of the chunk; made when asked for."""
-        return tuple(self._iterate(range(len(self._cut.box_of_rank))))
-
-    @property
-    def needed_bytes(self) -> int:
-        """Bytes of the elements that all ranks get."""
-        elements = self._overlaps.sum_by_box(self._overlaps.numels)
-        return int((elements * self._cut.ranks_of_box).sum()) * self.dtype.itemsize
-
-    @property
-    def read_bytes(self) -> int:
-        """Bytes of the records that are read for it."""
-        records = self._overlaps.sum_by_box(self._stored.length[self._overlaps.stored])
-        return int((records * self._cut.ranks_of_box).sum())
-
-    def _iterate(self, ranks: Iterable[int]) -> Iterator[Read]:
-        found, stored = self._overlaps, self._stored
-        boxes = self._cut.boxes
-        for rank in ranks:
-            box = int(self._cut.box_of_rank[rank])
-            items = range(int(found.first_of[box]), int(found.first_of[box + 1]))
-            rows = [(int(stored.number[found.stored[item]]), item) for item in items]
-            for number, item in sorted(rows):
-                chunk = self.chunks[number]
-                start = tuple(found.in_tensor[item].tolist())
-                sizes = tuple(found.sizes[item].tolist())
-                numel = Box(start, sizes).numel
-                yield Read(
-                    rank=rank,
-                    fqn=self.fqn,
-                    chunk=chunk,
-                    chunk_number=number,
-                    in_tensor=start,
-                    in_chunk=_minus(start, chunk.offsets),
-                    in_shard=_minus(start, boxes[box].offsets),
-                    sizes=sizes,
-                    needed_bytes=numel * self.dtype.itemsize,
-                    read_bytes=chunk.byte_length,
-                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +82,7 @@ class LoadPlan(Mapping[str, TensorLoad]):
                 stored.shape,
                 stored.dtype,
                 layout.placements(stored.fqn, stored.shape),
+                layout.misplaced(stored.fqn, stored.shape),
                 stored,
                 cut,
                 known[stored.key, cut],
@@ -219,6 +114,16 @@ class LoadPlan(Mapping[str, TensorLoad]):
     def read_bytes(self) -> int:
         """Bytes of the records that all ranks read; a record that is read twice counts twice."""
         return sum(rank.read_bytes for rank in self.ranks)
+
+    @property
+    def unfilled_bytes(self) -> int:
+        """Bytes that no rank gets, because no chunk holds them: see `TensorLoad`."""
+        return sum(load.unfilled_bytes for load in self._loads.values())
+
+    @property
+    def misplaced(self) -> dict[str, tuple[int, ...]]:
+        """Tensors that DCP fills wrongly, with the ranks: see `Layout.misplaced`."""
+        return {fqn: load.misplaced for fqn, load in self._loads.items() if load.misplaced}
 
     @property
     def amplification(self) -> float:
@@ -257,14 +162,19 @@ class LoadPlan(Mapping[str, TensorLoad]):
         names = self._files.names
         return {(rank, names[file]): bytes_ for rank, file, bytes_ in self._traffic.matrix()}
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give the plan as JSON: see `dcp_tutor.plans.report`."""
+    def to_dict(self, reads_of: str | None = None) -> dict[str, Any]:
+        """Give the plan in its JSON form, which `dcp_tutor.plans.report` documents.
+
+        Args:
+            reads_of: also list the reads of this tensor, by fqn.
+
+        """
         from dcp_tutor.plans.report import load_form
 
-        return load_form(self)
+        return load_form(self, reads_of)
 
     def __str__(self) -> str:
-        from dcp_tutor.plans.report import load_text
+        from dcp_tutor.plans.text import load_text
 
         return load_text(self)
 
@@ -338,7 +248,3 @@ def _blobs(source: Checkpoint | SavePlan, wanted: Callable[[str], bool]) -> tupl
                 f"dcp-tutor verify {source.url}"
             )
     return found
-
-
-def _minus(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(x - y for x, y in zip(a, b, strict=True))

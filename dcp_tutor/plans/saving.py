@@ -15,130 +15,20 @@ It is decided rank by rank and, within a rank, in the order of the state dict.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from torch.distributed.tensor import Placement
 
-from dcp_tutor.checkpoints import Blob, Chunk, Tensor
+from dcp_tutor.checkpoints import Blob, Tensor
 from dcp_tutor.errors import UsageError
-from dcp_tutor.layouts import Box, Cut, Layout
+from dcp_tutor.layouts import Cut, Layout
 from dcp_tutor.plans.dedup import Holders, choose
-from dcp_tutor.plans.overlaps import Boxes, Ints
 from dcp_tutor.plans.shapes import TensorShape
-from dcp_tutor.plans.stored import Stored
-from dcp_tutor.plans.torch_private import data_file
 from dcp_tutor.plans.unknown import entry_of
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One write of one rank.
-
-    Attributes:
-        rank: that writes.
-        fqn: of the tensor.
-        box: that it writes, in the whole tensor's space.
-        nbytes: of its elements; the record in the file is some 1.5 kB longer.
-        copies: all ranks that offered it, `rank` among them.
-
-    """
-
-    rank: int
-    fqn: str
-    box: Box
-    nbytes: int
-    copies: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class TensorSave:
-    """How one tensor is saved.
-
-    Attributes:
-        fqn: its key.
-        shape: of the whole tensor.
-        dtype: of its elements.
-        placements: one for each axis of the layout.
-
-    """
-
-    fqn: str
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    placements: tuple[Placement, ...]
-    _cut: Cut = field(repr=False)
-    _holders: Holders = field(repr=False)
-    _chosen: Ints = field(repr=False)  # rank, by group of holders
-    _byte_offset: Ints = field(repr=False)  # in the chosen rank's file, by group
-
-    @property
-    def shards(self) -> tuple[Box, ...]:
-        """What each rank holds, by rank, in the whole tensor's space."""
-        return self._cut.shards
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the elements that are written, by all ranks together."""
-        return int(self._nbytes.sum())
-
-    @property
-    def writes(self) -> tuple[Write, ...]:
-        """The writes, by rank: the order of the chunks in the metadata."""
-        return tuple(self._iterate(None))
-
-    @property
-    def _box_numbers(self) -> Ints:
-        return self._cut.box_of_rank[self._chosen]
-
-    @property
-    def _nbytes(self) -> Ints:
-        return self._cut.numels[self._box_numbers] * self.dtype.itemsize
-
-    def _iterate(self, rank: int | None) -> Iterator[Write]:
-        numbers, nbytes = self._box_numbers, self._nbytes
-        for group in np.argsort(self._chosen).tolist():
-            chosen = int(self._chosen[group])
-            if rank is None or rank == chosen:
-                box = self._cut.boxes[numbers[group]]
-                copies = self._holders.ranks(group)
-                yield Write(chosen, self.fqn, box, int(nbytes[group]), copies)
-
-    def _stored(self) -> Stored:
-        numbers = self._box_numbers
-        number = np.empty_like(self._chosen)
-        number[np.argsort(self._chosen)] = np.arange(len(number))
-        boxes = Boxes(self._cut.offsets[numbers], self._cut.sizes[numbers])
-        return Stored(
-            fqn=self.fqn,
-            shape=self.shape,
-            dtype=self.dtype,
-            boxes=boxes,
-            # Holders of equal offsets have equal boxes, but for layouts that no save accepts.
-            key=self._cut if self._holders.are_equal else (self._cut, numbers.tobytes()),
-            number=number,
-            file=self._chosen,
-            length=self._nbytes,
-            chunks=self._chunks,
-        )
-
-    def _chunks(self) -> tuple[Chunk, ...]:
-        order = np.argsort(self._chosen)
-        rows = zip(
-            self._chosen[order].tolist(),
-            self._box_numbers[order].tolist(),
-            self._byte_offset[order].tolist(),
-            self._nbytes[order].tolist(),
-            strict=True,
-        )
-        boxes = self._cut.boxes
-        return tuple(
-            Chunk(boxes[box].offsets, boxes[box].sizes, data_file(rank), offset, length)
-            for rank, box, offset, length in rows
-        )
+from dcp_tutor.plans.writes import TensorSave, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +91,16 @@ class SavePlan(Mapping[str, TensorSave]):
                 continue
             cut = cuts[fqn]
             numels = cut.numels[cut.box_of_rank]
-            placements = layout.placements(fqn, entry.shape)
             self._saves[fqn] = TensorSave(
-                fqn, entry.shape, entry.dtype, placements, cut, holders[cut], ranks, written[ranks]
+                fqn,
+                entry.shape,
+                entry.dtype,
+                layout.placements(fqn, entry.shape),
+                layout.misplaced(fqn, entry.shape),
+                cut,
+                holders[cut],
+                ranks,
+                written[ranks],
             )
             held += numels * entry.dtype.itemsize
             # A rank holds one box of a tensor, so no rank stands twice among the chosen.
@@ -221,9 +118,19 @@ class SavePlan(Mapping[str, TensorSave]):
         """Bytes of elements that are written."""
         return sum(rank.written_bytes for rank in self.ranks)
 
+    @property
+    def misplaced(self) -> dict[str, tuple[int, ...]]:
+        """Tensors that DCP stores wrongly, with the ranks: see `Layout.misplaced`."""
+        return {fqn: save.misplaced for fqn, save in self._saves.items() if save.misplaced}
+
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
-        """The tensors as a checkpoint would hold them; byte ranges count elements alone."""
+        """The tensors as a checkpoint would hold them.
+
+        Byte ranges count elements alone, without what a record adds to them, in the order in
+        which ranks without a GPU write; where CUDA is there, DCP writes the smallest first
+        (torch 2.13, `filesystem.py`, `_OverlappingCpuLoader`).
+        """
         return {
             fqn: Tensor(fqn, save.dtype, save.shape, save._chunks())
             for fqn, save in self._saves.items()
@@ -245,14 +152,19 @@ class SavePlan(Mapping[str, TensorSave]):
         saves = self._saves.values() if fqn is None else [self[fqn]]
         return (write for save in saves for write in save._iterate(rank))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give the plan as JSON: see `dcp_tutor.plans.report`."""
+    def to_dict(self, writes_of: str | None = None) -> dict[str, Any]:
+        """Give the plan in its JSON form, which `dcp_tutor.plans.report` documents.
+
+        Args:
+            writes_of: also list the writes of this tensor, by fqn.
+
+        """
         from dcp_tutor.plans.report import save_form
 
-        return save_form(self)
+        return save_form(self, writes_of)
 
     def __str__(self) -> str:
-        from dcp_tutor.plans.report import save_text
+        from dcp_tutor.plans.text import save_text
 
         return save_text(self)
 

@@ -1,25 +1,10 @@
-"""How bytes, ranges, ranks and shapes are written for people, and tables that align."""
+"""How ranges, ranks, shapes and times are written for people."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _DIMENSIONS = (("row", "rows"), ("column", "columns"))
-
-
-def bytes_text(number: int | float) -> str:
-    """Write a number of bytes.
-
-    Example:
-        >>> bytes_text(980), bytes_text(1536)
-        ('980 B', '1.5 KiB')
-
-    """
-    amount, unit = float(number), 0
-    while abs(amount) >= 1024 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1024, unit + 1
-    return f"{number:.0f} B" if unit == 0 else f"{amount:.1f} {_UNITS[unit]}"
 
 
 def count_text(number: int, noun: str) -> str:
@@ -125,40 +110,3 @@ def ranks_text(ranks: Collection[int], *, most: int = 6) -> str:
     if len(words) > most:
         return f"{len(numbers):,} ranks: {', '.join(words[:3])} … {words[-1]}"
     return f"rank{'s' * (len(numbers) > 1)} {', '.join(words)}"
-
-
-def printable(text: str) -> str:
-    r"""Return a text without characters that XML, or a terminal, cannot take.
-
-    Example:
-        >>> printable("w\x00eight")
-        'w\\x00eight'
-
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> str:
-    """Align cells in columns, two blanks between them.
-
-    Args:
-        rows: the first is the heading; all of one length.
-        right: numbers of the columns that are aligned at the right.
-
-    Example:
-        >>> print(table([("rank", "bytes"), ("0", "1,024")], right=[1]))
-        rank  bytes
-        0     1,024
-
-    """
-    at_right = set(right)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if number in at_right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )

@@ -13,10 +13,10 @@ import torch.distributed.checkpoint as dcp
 
 from dcp_tutor import plan_load, plan_save
 from dcp_tutor.checkpoints import open_checkpoint
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.plans import LoadPlan
 from dcp_tutor.views.explorers.resharding import READS_ON_A_PAGE
 from dcp_tutor.views.pictures.palette import DARK, LIGHT
-from dcp_tutor.views.words import bytes_text
 
 from .lab import Lab, OpenNotebook
 
@@ -69,9 +69,7 @@ LESSONS = [path.name for path in sorted(FOLDER.glob("0*.ipynb")) if "explore_" i
 
 @pytest.mark.ranks
 @pytest.mark.skipif(not LESSONS, reason="no lesson has an explorer")
-def test_a_lesson_has_its_explorers(
-    lab: Lab, open_notebook: Callable[..., OpenNotebook]
-) -> None:
+def test_a_lesson_has_its_explorers(lab: Lab, open_notebook: Callable[..., OpenNotebook]) -> None:
     name = LESSONS[0]
     shutil.copy(FOLDER / name, lab.notebooks / name)
     source = lab.read(name)

@@ -14,8 +14,8 @@ from checkpoint_making import edit_metadata, keep_times, save
 from click.testing import CliRunner, Result
 
 import dcp_tutor
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.cli import main
-from dcp_tutor.cli.tables import bytes_text
 
 
 def run(*arguments: str | Path) -> Result:

@@ -7,8 +7,9 @@ from functools import cached_property
 
 from dcp_tutor.checkpoints import Checkpoint, Finding, Tensor
 from dcp_tutor.checkpoints.findings import SEVERITIES
+from dcp_tutor.checkpoints.text import bytes_text, plain
 from dcp_tutor.checkpoints.tree import Node, tree_of
-from dcp_tutor.views.words import bytes_text, count_text, printable
+from dcp_tutor.views.words import count_text
 
 ROOT = ""
 """Stands for the whole checkpoint among the keys."""
@@ -117,7 +118,7 @@ class Keys:
         return self._written(node.fqn, "  " * (depth - 1) + sign + node.name, node)
 
     def _written(self, fqn: str, name: str, node: Node) -> Line:
-        name = printable(name)
+        name = plain(name)
         if len(name) > _NAME:
             name = f"{name[: _NAME // 2 - 1]}…{name[-(_NAME // 2) :]}"
         size = bytes_text(node.stored_bytes)

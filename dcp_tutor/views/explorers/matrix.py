@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.plans import LoadPlan
 from dcp_tutor.views.explorers.matrix_drawing import draw_matrix
 from dcp_tutor.views.pictures import Picture
-from dcp_tutor.views.words import bytes_text, count_text, printable, ranks_text, table
+from dcp_tutor.views.words import count_text, ranks_text
 
 _MOST_SIDE = 64
 _MOST_LINES = 64
@@ -104,11 +105,9 @@ def _by_number(name: str) -> tuple[str, ...]:
 def _text(matrix: Matrix) -> str:
     rows = [("ranks", "files", "read")]
     for (row, column), amount in sorted(matrix.cells.items()):
-        rows.append(
-            (matrix.row_name(row), printable(matrix.column_name(column)), bytes_text(amount))
-        )
+        rows.append((matrix.row_name(row), plain(matrix.column_name(column)), bytes_text(amount)))
     kept = rows[: _MOST_LINES + 1]
-    lines = [matrix.how, table(kept, right=[2])]
+    lines = [matrix.how, table(kept, right=(2,))]
     if len(kept) < len(rows):
         lines.append(f"… {len(rows) - len(kept):,} more lines (plan.matrix() has all)")
     return "\n".join(lines)

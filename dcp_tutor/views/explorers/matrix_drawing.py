@@ -5,10 +5,11 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.views.pictures.card import INNER, MARGIN, Legend, draw_card, label
 from dcp_tutor.views.pictures.lettering import text_width
 from dcp_tutor.views.pictures.svg import Markup, element, group
-from dcp_tutor.views.words import bytes_text, count_text
+from dcp_tutor.views.words import count_text
 
 if TYPE_CHECKING:
     from dcp_tutor.views.explorers.matrix import Matrix

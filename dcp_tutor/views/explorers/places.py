@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from html import escape
 
 from dcp_tutor.checkpoints import Blob, Checkpoint, Chunk, Entry, Finding, Tensor
+from dcp_tutor.checkpoints.text import bytes_text, plain
 from dcp_tutor.checkpoints.tree import Node
 from dcp_tutor.views.explorers.alive import alive
 from dcp_tutor.views.explorers.keys import ROOT, SIGNS
 from dcp_tutor.views.explorers.pieces import paragraph, table_html
 from dcp_tutor.views.pictures import Picture, shard_map
-from dcp_tutor.views.words import box_text, bytes_text, count_text, printable, shape_text
+from dcp_tutor.views.words import box_text, count_text, shape_text
 
 PLACES_ON_A_PAGE = 16
 _MOST_FINDINGS = 12
@@ -28,9 +29,9 @@ def findings_html(findings: Sequence[Finding]) -> str:
         [
             f"{SIGNS[finding.severity]} {finding.severity}",
             finding.code,
-            printable(finding.fqn or ""),
-            printable(finding.file or ""),
-            printable(finding.message),
+            plain(finding.fqn or ""),
+            plain(finding.file or ""),
+            plain(finding.message),
         ]
         for finding in findings[:_MOST_FINDINGS]
     ]
@@ -49,17 +50,15 @@ def summary_html(node: Node) -> str:
     entry = node.entry
     if isinstance(entry, Tensor):
         words = (
-            f"{printable(entry.fqn)}: {entry.dtype} {shape_text(entry.shape)}, "
+            f"{plain(entry.fqn)}: {entry.dtype} {shape_text(entry.shape)}, "
             f"{bytes_text(entry.tensor_bytes)} of elements in "
             f"{count_text(len(entry.chunks), 'chunk')}, {bytes_text(entry.stored_bytes)} in files"
         )
         return paragraph(words)
     if isinstance(entry, Blob):
-        words = (
-            f"{printable(entry.fqn)}: an object that is no tensor, {bytes_text(entry.stored_bytes)}"
-        )
+        words = f"{plain(entry.fqn)}: an object that is no tensor, {bytes_text(entry.stored_bytes)}"
         return paragraph(words)
-    where = "The whole checkpoint" if node.fqn == ROOT else f"{printable(node.fqn)}.*"
+    where = "The whole checkpoint" if node.fqn == ROOT else f"{plain(node.fqn)}.*"
     others = f" and {count_text(node.num_blobs, 'other object')}" if node.num_blobs else ""
     return paragraph(
         f"{where}: {count_text(node.num_tensors, 'tensor')}{others}, "
@@ -108,7 +107,7 @@ def files_html(node: Node) -> str:
     shown = sorted(total.items(), key=lambda item: (-item[1], item[0]))[:PLACES_ON_A_PAGE]
     whole = sum(total.values())
     rows = [
-        [printable(name), bytes_text(amount), f"{100 * amount / max(1, whole):.1f} %"]
+        [plain(name), bytes_text(amount), f"{100 * amount / max(1, whole):.1f} %"]
         for name, amount in shown
     ]
     more = f", those with most of {len(total):,}" if len(total) > len(shown) else ""
@@ -148,7 +147,7 @@ def _places(entry: Entry | None) -> Sequence[Chunk | Blob]:
 
 def _row(checkpoint: Checkpoint, place: Chunk | Blob) -> str:
     holds = "the object" if isinstance(place, Blob) else box_text(place.offsets, place.sizes)
-    name = printable(place.file) if place.file is not None else "(told nowhere)"
+    name = plain(place.file) if place.file is not None else "(told nowhere)"
     start, stop = place.byte_offset, place.byte_offset + place.byte_length
     file = checkpoint.files.get(place.file or "")
     if file is None:

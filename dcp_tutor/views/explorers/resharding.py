@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 
 from dcp_tutor.checkpoints import Checkpoint
+from dcp_tutor.checkpoints.text import bytes_text, plain
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts import Layout
 from dcp_tutor.plans import LoadPlan, SavePlan, plan_load
 from dcp_tutor.views.explorers.pieces import table_html
-from dcp_tutor.views.words import box_text, bytes_text, count_text, printable
+from dcp_tutor.views.words import box_text, count_text
 
 READS_ON_A_PAGE = 16
 _KEPT_PLANS = 8
@@ -105,7 +106,7 @@ def reads_html(plan: LoadPlan, page: int) -> str:
         [
             str(read.rank),
             box_text(read.in_tensor, read.sizes),
-            printable(read.chunk.file or f"chunk {read.chunk_number}"),
+            plain(read.chunk.file or f"chunk {read.chunk_number}"),
             box_text(read.chunk.offsets, read.chunk.sizes),
             bytes_text(read.needed_bytes),
             bytes_text(read.read_bytes),

@@ -13,6 +13,7 @@ files: one finds what is to be drawn and says it in words, one (`*_drawing`) dra
     card          the frame: title, notes, legend, style, ids that clash with no other's
     bands         rows and columns of a shard map
     overlap_geometry, gauges   places and bars of an overlap map
+    cautions      sentences on what is not as drawn
     folding       which of many things are drawn singly, which in one block
     palette       colours, light and dark; contrast
     lettering     widths of texts, before any font is known

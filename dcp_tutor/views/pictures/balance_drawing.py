@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.views.pictures.card import INNER, MARGIN, Legend, draw_card, label
 from dcp_tutor.views.pictures.svg import Markup, element, group
-from dcp_tutor.views.words import bytes_text, count_text, ranks_text
+from dcp_tutor.views.words import count_text, ranks_text
 
 if TYPE_CHECKING:
     from dcp_tutor.views.pictures.balances import Balance
@@ -118,7 +119,7 @@ def _panel(
     for part in (0.0, 0.5, 1.0):
         y = bottom - part * height
         marks.append(element("line", x1=x - 5, x2=MARGIN + INNER, y1=y, y2=y, class_="grid"))
-        marks.append(label(x - 10, y + 4.5, bytes_text(most * part), "end"))
+        marks.append(label(x - 10, y + 4.5, bytes_text(round(most * part)), "end"))
     for number, amount in enumerate(amounts):
         place = {
             "x": x + number * width + width * 0.08, "y": bottom - amount / most * height,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dcp_tutor.checkpoints.text import bytes_text, table
 from dcp_tutor.errors import UsageError
 from dcp_tutor.plans import LoadPlan, SavePlan
 from dcp_tutor.views.pictures.balance_drawing import draw_balance
 from dcp_tutor.views.pictures.folding import fold
 from dcp_tutor.views.pictures.picture import Picture
-from dcp_tutor.views.words import bytes_text, count_text, ranks_text, table
+from dcp_tutor.views.words import count_text, ranks_text
 
 _MOST_LINES = 64
 
@@ -56,7 +57,7 @@ class Balance:
             return f"Every rank has {bytes_text(most)} {word}."
         return (
             f"Rank {self.busiest} has most {word}, {bytes_text(most)}, {most / self.mean:.2f} "
-            f"times the mean of {bytes_text(self.mean)}; the least is {bytes_text(least)}."
+            f"times the mean of {bytes_text(round(self.mean))}; the least is {bytes_text(least)}."
         )
 
 

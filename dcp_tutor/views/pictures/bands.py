@@ -91,7 +91,7 @@ def column_bands(shards: Shards, dimension: int | None, rows: Bands) -> Bands:
         return Bands(None, (0,), (1,), (range(1),), ((0.0, 200.0),))
     starts, sizes, slots, single = _cut(shards, dimension, _MOST_COLUMNS)
     aspect = shards.shape[dimension] / max(1, shards.shape[rows.dimension])
-    wanted = max(56 * sum(single) / _least(single), rows.length * min(4.0, aspect), 200)
+    wanted = max(84 * sum(single) / _least(single), rows.length * min(4.0, aspect), 200)
     room = _WIDEST - (len(slots) - len(single)) * _FOLDED_COLUMNS
     room -= _BESIDE if len(slots) == 1 else 0
     places = _places(sizes, slots, min(wanted, room) / max(1, sum(single)), _FOLDED_COLUMNS)

@@ -30,7 +30,8 @@ def label(
 
     """
     if room is not None:
-        text = shorten(text, room, size, bold="strong" in classes, mono="mono" in classes)
+        bold = "strong" in classes or "big" in classes
+        text = shorten(text, room, size, bold=bold, mono="mono" in classes)
     return element("text", text, x=x, y=y, class_=" ".join(classes) or None)
 
 
@@ -84,6 +85,7 @@ def draw_card(
     alt: str,
     *,
     legend: Legend | None = None,
+    cautions: Iterable[str] = (),
     style: str = "",
 ) -> str:
     """Put a drawing on its card.
@@ -96,18 +98,20 @@ def draw_card(
         height: of the body.
         alt: what is to be seen.
         legend: what the marks mean.
+        cautions: sentences on what is not as drawn.
         style: further rules, written for the class "SCOPE"; an explorer's hover comes here.
 
     Returns:
         The whole SVG.
 
     """
-    head = [label(MARGIN, 33, title, "big", room=INNER / 1.11, size=LARGE)]
+    head = [label(MARGIN, 33, title, "big", room=INNER, size=LARGE)]
     y = 36.0
-    for note in notes:
-        for line in wrapped(note, INNER):
+    said = [(note, "muted") for note in notes] + [(caution, "bad") for caution in cautions]
+    for sentence, class_ in said:
+        for line in wrapped(sentence, INNER):
             y += _LINE
-            head.append(label(MARGIN, y, line, "muted"))
+            head.append(label(MARGIN, y, line, class_))
     y += 20
     marks = [*head, group(body, transform=f"translate(0 {y:g})")]
     y += height + 14

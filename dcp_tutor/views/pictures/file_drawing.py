@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.views.pictures.card import INNER, MARGIN, Legend, draw_card, label
 from dcp_tutor.views.pictures.folding import fold
 from dcp_tutor.views.pictures.lettering import text_width
 from dcp_tutor.views.pictures.palette import hue
 from dcp_tutor.views.pictures.svg import Markup, element, group
-from dcp_tutor.views.words import bytes_text, count_text, ranks_text
+from dcp_tutor.views.words import count_text, ranks_text
 
 if TYPE_CHECKING:
     from dcp_tutor.views.pictures.files import FileBytes, Files, Record
@@ -67,7 +68,7 @@ def draw_files(files: Files, alt: str) -> str:
 
 
 def _likeness(file: FileBytes) -> tuple[object, ...]:
-    return (file.told, file.size, tuple((r.number, r.length) for r in file.records))
+    return (file.told, file.size, tuple((r.number, r.place.byte_length) for r in file.records))
 
 
 def _notes(files: Files) -> list[str]:
@@ -99,15 +100,11 @@ def _pieces(file: FileBytes) -> list[Piece]:
     kept = set(largest)
     joined: list[Piece] = []
     for number, piece in enumerate(pieces):
-        if (
-            number not in kept
-            and joined
-            and len(joined[-1].records) != 1
-            and number - 1 not in kept
-        ):
-            last = joined.pop()
-            piece = Piece((*last.records, *piece.records), last.length + piece.length)
-        joined.append(piece)
+        if number in kept or number - 1 in kept or not joined:
+            joined.append(piece)
+        else:
+            last = joined[-1]
+            joined[-1] = Piece((*last.records, *piece.records), last.length + piece.length)
     return joined
 
 
@@ -240,7 +237,7 @@ def _commit(files: Files, y: float) -> list[Markup]:
 def _keys(files: Files, pieces: dict[str, list[Piece]], y: float) -> tuple[list[Markup], float]:
     """List the entries by number, in two columns."""
     entries = list(files.entries.items())
-    blobs = {r.number for file in files.files for r in file.records if r.is_blob}
+    blobs = files.blob_numbers
     left = entries[: _MOST_KEYS - 1] if len(entries) > _MOST_KEYS else entries
     marks = []
     width = INNER / 2

@@ -3,47 +3,61 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
 
-from dcp_tutor.checkpoints import Blob, Checkpoint, Chunk, Entry
+from dcp_tutor.checkpoints import Blob, Checkpoint, Chunk
+from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.checkpoints.torch_private import rank_of
 from dcp_tutor.views.pictures.file_drawing import draw_files
 from dcp_tutor.views.pictures.picture import Picture
-from dcp_tutor.views.words import box_text, bytes_text, count_text, printable, table
+from dcp_tutor.views.words import box_text, count_text
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_MOST_LINES = 200
+_MOST_LINES, _LAST_LINES = 200, 9
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A byte range of a file.
+    """A byte range of a file. A large checkpoint has a million of them: nothing is copied.
 
     Attributes:
         number: of its entry, from 1, as the picture shows it.
         fqn: key of the entry.
-        part: which box of the tensor, in words; "object" for an entry that is no tensor.
-        is_blob: whether it is no tensor's.
-        start: first byte, in the file.
-        length: number of bytes.
+        place: the chunk, or the object that is no tensor.
 
     """
 
     number: int
     fqn: str
-    part: str
-    is_blob: bool
-    start: int
-    length: int
+    place: Chunk | Blob
+
+    @property
+    def is_blob(self) -> bool:
+        """Whether it is no tensor's."""
+        return isinstance(self.place, Blob)
+
+    @property
+    def start(self) -> int:
+        """First byte, in the file."""
+        return self.place.byte_offset
+
+    @property
+    def length(self) -> int:
+        """Number of bytes."""
+        return self.place.byte_length
 
     @property
     def stop(self) -> int:
         """The byte after its last."""
-        return self.start + self.length
+        return self.place.byte_offset + self.place.byte_length
+
+    @property
+    def part(self) -> str:
+        """Which box of the tensor, in words; "object" for an entry that is no tensor."""
+        place = self.place
+        return "object" if isinstance(place, Blob) else box_text(place.offsets, place.sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +68,7 @@ class FileBytes:
         name: in the checkpoint's folder.
         rank: that wrote it, by its name; None for names that DCP does not give.
         records: by their place in the file.
+        told: bytes that the metadata tells of, up to the last record's end.
         size: of the file as it lies there; None if it is not there.
 
     """
@@ -61,12 +76,8 @@ class FileBytes:
     name: str
     rank: int | None
     records: tuple[Record, ...]
+    told: int
     size: int | None
-
-    @property
-    def told(self) -> int:
-        """Bytes that the metadata tells of: up to the last record's end."""
-        return max((record.stop for record in self.records), default=0)
 
     @property
     def state(self) -> str:
@@ -75,7 +86,7 @@ class FileBytes:
             return "missing"
         if self.size < self.told:
             return f"cut short: {count_text(self.told - self.size, 'byte')} missing"
-        return "" if self.records else "named by no entry"
+        return "" if self.records else "not named: no entry has bytes in it"
 
     @property
     def length(self) -> int:
@@ -91,26 +102,25 @@ class Files:
         name: last part of its path.
         files: its data files, by rank.
         metadata: names of the metadata files.
+        entries: number of an entry → its key, for the entries that have a byte range.
+        blob_numbers: numbers of those that are no tensors.
         num_tensors: entries that are tensors.
-        num_blobs: other entries.
+        num_records: byte ranges, of all files.
 
     """
 
     name: str
     files: tuple[FileBytes, ...]
     metadata: tuple[str, ...]
+    entries: Mapping[int, str]
+    blob_numbers: frozenset[int]
     num_tensors: int
-    num_blobs: int
+    num_records: int
 
     @property
-    def num_records(self) -> int:
-        """Byte ranges, of all files."""
-        return sum(len(file.records) for file in self.files)
-
-    @property
-    def entries(self) -> Mapping[int, str]:
-        """Number of an entry → its key, for the entries that have a byte range."""
-        return dict(sorted({r.number: r.fqn for file in self.files for r in file.records}.items()))
+    def num_blobs(self) -> int:
+        """Entries that are no tensors."""
+        return len(self.blob_numbers)
 
 
 def file_map(checkpoint: Checkpoint) -> Picture:
@@ -141,8 +151,9 @@ def _files(checkpoint: Checkpoint) -> Files:
     records: dict[str, list[Record]] = {}
     for entry, place in checkpoint.records():
         if place.file is not None:
-            record = _record(numbers[entry.fqn], entry, place)
+            record = Record(numbers[entry.fqn], entry.fqn, place)
             records.setdefault(place.file, []).append(record)
+    placed = {record.fqn for some in records.values() for record in some}
     others = [
         name for name in checkpoint.files
         if name not in records and name.endswith(".distcp") and rank_of(name) is not None
@@ -152,6 +163,7 @@ def _files(checkpoint: Checkpoint) -> Files:
             name=name,
             rank=rank_of(name),
             records=tuple(sorted(records.get(name, ()), key=lambda r: (r.start, r.stop))),
+            told=max((record.stop for record in records.get(name, ())), default=0),
             size=file.size_bytes if (file := checkpoint.files.get(name)) is not None else None,
         )
         for name in (*checkpoint.bytes_by_file(), *sorted(others))
@@ -160,27 +172,23 @@ def _files(checkpoint: Checkpoint) -> Files:
         name=posixpath.basename(checkpoint.url.rstrip("/")) or "checkpoint",
         files=tuple(files),
         metadata=checkpoint.metadata_files,
+        entries={number: fqn for fqn, number in numbers.items() if fqn in placed},
+        blob_numbers=frozenset(numbers[fqn] for fqn in checkpoint.blobs),
         num_tensors=len(checkpoint.tensors),
-        num_blobs=len(checkpoint.blobs),
+        num_records=sum(map(len, records.values())),
     )
-
-
-def _record(number: int, entry: Entry, place: Chunk | Blob) -> Record:
-    blob = isinstance(place, Blob)
-    part = "object" if isinstance(place, Blob) else box_text(place.offsets, place.sizes)
-    return Record(number, entry.fqn, part, blob, place.byte_offset, place.byte_length)
 
 
 def _said(files: Files) -> str:
     words = [
-        f"{printable(file.name)} {bytes_text(file.told)} in "
+        f"{plain(file.name)} {bytes_text(file.told)} in "
         f"{count_text(len(file.records), 'byte range')}{f' ({file.state})' if file.state else ''}"
         for file in files.files
     ]
     if len(words) > 6:
         words = [*words[:4], f"{len(words) - 5:,} more files", words[-1]]
     return (
-        f"The files of checkpoint {printable(files.name)}, each a bar cut into the byte ranges of "
+        f"The files of checkpoint {plain(files.name)}, each a bar cut into the byte ranges of "
         f"its entries: {'; '.join(words)}. Beneath them {_metadata_text(files)}."
     )
 
@@ -189,7 +197,7 @@ def _metadata_text(files: Files) -> str:
     one = files.metadata[0]
     who = one if len(files.metadata) == 1 else f"{len(files.metadata)} metadata files"
     return (
-        f"{printable(who)}, the commit, which names {count_text(files.num_records, 'byte range')} "
+        f"{plain(who)}, the commit, which names {count_text(files.num_records, 'byte range')} "
         f"of {count_text(files.num_tensors, 'tensor')} and "
         f"{count_text(files.num_blobs, 'other object')}"
     )
@@ -197,27 +205,35 @@ def _metadata_text(files: Files) -> str:
 
 def _text(files: Files) -> str:
     rows: list[Sequence[str]] = [("file", "rank", "bytes from", "to", "length", "entry", "part")]
-    rows += _lines(files.files)
-    shown = rows if len(rows) <= _MOST_LINES else [*rows[: _MOST_LINES - 10], *rows[-9:]]
-    lines = table(shown, right=(1, 2, 3, 4)).split("\n")
-    if len(rows) > len(shown):
-        cut = f"… {len(rows) - len(shown):,} more lines (dcp-tutor inspect PATH --all has them)"
-        lines.insert(_MOST_LINES - 10, cut)
-    head = f"checkpoint {printable(files.name)}: the byte ranges of its files"
-    return "\n".join([head, *lines, _metadata_text(files)])
+    count = sum(len(file.records) + bool(file.state) for file in files.files)
+    lines = _lines(files.files)
+    if count <= _MOST_LINES:
+        rows += [_row(*line) for line in lines]
+    else:
+        first = [*islice(lines, _MOST_LINES - _LAST_LINES)]
+        rows += [_row(*line) for line in (*first, *deque(lines, _LAST_LINES))]
+    table_lines = table(rows, right=(1, 2, 3, 4)).split("\n")
+    if count > _MOST_LINES:
+        cut = f"… {count - _MOST_LINES:,} more lines (dcp-tutor inspect PATH --all has them)"
+        table_lines.insert(1 + _MOST_LINES - _LAST_LINES, cut)
+    head = f"checkpoint {plain(files.name)}: the byte ranges of its files"
+    return "\n".join([head, *table_lines, _metadata_text(files)])
 
 
-def _lines(files: Iterable[FileBytes]) -> list[Sequence[str]]:
-    rows: list[Sequence[str]] = []
+def _lines(files: Iterable[FileBytes]) -> Iterator[tuple[FileBytes, Record | None]]:
+    """Yield each record with its file, and None after those of a file that is not as told."""
     for file in files:
-        rank = "" if file.rank is None else str(file.rank)
         for record in file.records:
-            rows.append(
-                (
-                    printable(file.name), rank, f"{record.start:,}", f"{record.stop:,}",
-                    f"{record.length:,}", printable(record.fqn), record.part,
-                )
-            )  # fmt: skip
+            yield file, record
         if file.state:
-            rows.append((printable(file.name), rank, "", "", "", "", f"({file.state})"))
-    return rows
+            yield file, None
+
+
+def _row(file: FileBytes, record: Record | None) -> Sequence[str]:
+    name, rank = plain(file.name), "" if file.rank is None else str(file.rank)
+    if record is None:
+        return name, rank, "", "", "", "", f"({file.state})"
+    return (
+        name, rank, f"{record.start:,}", f"{record.stop:,}", f"{record.length:,}",
+        plain(record.fqn), record.part,
+    )  # fmt: skip

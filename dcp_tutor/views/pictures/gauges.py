@@ -6,15 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.views.pictures.card import Legend, label
 from dcp_tutor.views.pictures.palette import hue
 from dcp_tutor.views.pictures.svg import Markup, element, group
-from dcp_tutor.views.words import bytes_text, count_text, indices_text, ranks_text
+from dcp_tutor.views.words import count_text, indices_text, ranks_text
 
 if TYPE_CHECKING:
+    from dcp_tutor.checkpoints import Chunk
     from dcp_tutor.plans import Read
     from dcp_tutor.views.pictures.overlap import Overlap
-    from dcp_tutor.views.pictures.overlap_geometry import Lane
+    from dcp_tutor.views.pictures.overlap_geometry import Lane, View
 
 WIDTH = 224.0
 _HEIGHT = 12.0
@@ -34,29 +36,34 @@ def parts_of(read: Read) -> tuple[float, float, float]:
     return needed, elements * factor - needed, read.read_bytes - elements * factor
 
 
-def part_text(offsets: Sequence[int], sizes: Sequence[int], shape: Sequence[int]) -> str:
-    """Write a box in few words: its rows, and what else it does not hold whole.
+def chunk_name(chunk: Chunk, number: int) -> str:
+    """Name a chunk: by its file, or by its number where the metadata names none."""
+    return chunk.file if chunk.file is not None else f"chunk {number}"
+
+
+def part_texts(
+    offsets: Sequence[int], sizes: Sequence[int], dimensions: Sequence[int | None]
+) -> list[str]:
+    """Write the drawn dimensions of a box, a line for each.
 
     Example:
-        >>> part_text((4, 0), (4, 8), (16, 8)), part_text((4, 4), (4, 4), (16, 8))
-        ('rows 4-7', 'rows 4-7, cols 4-7')
+        >>> part_texts((4, 4), (4, 4), [0, 1]), part_texts((4, 4), (4, 4), [0])
+        (['rows 4-7', 'columns 4-7'], ['rows 4-7'])
 
     """
-    if not shape:
-        return "the scalar"
-    words = [
-        indices_text(d, offsets[d], sizes[d]).replace("column", "col")
-        for d in range(len(shape))
-        if d == 0 or sizes[d] != shape[d]
-    ]
-    return ", ".join(words)
+    if not sizes:
+        return ["the scalar"]
+    return [indices_text(d, offsets[d], sizes[d]) for d in dimensions if d is not None]
 
 
-def draw_gauges(overlap: Overlap, lanes: Sequence[Lane], x: float, legend: Legend) -> list[Markup]:
+def draw_gauges(
+    overlap: Overlap, view: View, lanes: Sequence[Lane], x: float, legend: Legend
+) -> list[Markup]:
     """Draw a bar beside each rank, all to one scale, and say its amounts.
 
     Args:
         overlap: what is drawn.
+        view: which of its dimensions.
         lanes: of the ranks.
         x: where the column begins.
         legend: is told of the marks that are used.
@@ -65,13 +72,14 @@ def draw_gauges(overlap: Overlap, lanes: Sequence[Lane], x: float, legend: Legen
     by_rank: dict[int, list[Read]] = {}
     for read in overlap.reads:
         by_rank.setdefault(read.rank, []).append(read)
-    shown = [lane.slot[0] for lane in lanes if not lane.folded]
+    shown = [overlap.ranks[lane.slot[0]] for lane in lanes if not lane.folded]
     longest = max((_total(by_rank.get(rank, ())) for rank in shown), default=1)
     x, room = x + 14, WIDTH - 14
     marks = []
     for lane in lanes:
-        reads = [read for rank in lane.slot for read in by_rank.get(rank, ())]
-        name = ranks_text(lane.slot)
+        ranks = [overlap.ranks[at] for at in lane.slot]
+        reads = [read for rank in ranks for read in by_rank.get(rank, ())]
+        name = ranks_text(ranks)
         if lane.empty or lane.folded:
             words = f"{count_text(len(reads), 'read')} of {bytes_text(_total(reads))}"
             if lane.empty:
@@ -80,13 +88,15 @@ def draw_gauges(overlap: Overlap, lanes: Sequence[Lane], x: float, legend: Legen
             marks.append(label(x, lane.middle + 14, words, "muted", room=room))
             continue
         box = overlap.shards[lane.slot[0]]
-        part = part_text(box.offsets, box.sizes, overlap.load.shape)
-        marks += [
-            label(x, lane.middle - 12, name, "strong"),
-            label(x + room, lane.middle - 12, part, "end", "muted", room=room - 76),
-            _gauge(reads, x, lane.middle - 6, room, longest, legend),
-            label(x, lane.middle + 21, _amounts(reads), "muted", room=room),
-        ]
+        parts = part_texts(box.offsets, box.sizes, view.told)
+        y = lane.middle - 12 - 8 * (len(parts) - 1)
+        marks.append(label(x, y, name, "strong"))
+        for number, part in enumerate(parts):
+            place = (x + room, y + 16 * number)
+            marks.append(label(*place, part, "end", "muted", room=room - 76 * (not number)))
+        y += 16 * (len(parts) - 1)
+        marks.append(_gauge(reads, x, y + 6, room, longest, legend))
+        marks.append(label(x, y + 33, _amounts(reads), "muted", room=room))
     return marks
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.views.pictures.card import INNER, MARGIN, Legend, draw_card, label
 from dcp_tutor.views.pictures.folding import slot_of
 from dcp_tutor.views.pictures.gauges import WIDTH as GAUGES
-from dcp_tutor.views.pictures.gauges import draw_gauges, part_text
+from dcp_tutor.views.pictures.gauges import chunk_name, draw_gauges, part_texts
 from dcp_tutor.views.pictures.overlap_geometry import (
     Lane,
     Rectangle,
@@ -23,7 +24,7 @@ from dcp_tutor.views.pictures.overlap_geometry import (
 )
 from dcp_tutor.views.pictures.palette import hue
 from dcp_tutor.views.pictures.svg import Markup, element, group, path
-from dcp_tutor.views.words import box_text, bytes_text, count_text, ranks_text, shape_text
+from dcp_tutor.views.words import box_text, count_text, ranks_text, shape_text
 
 if TYPE_CHECKING:
     from dcp_tutor.plans import Read
@@ -46,7 +47,8 @@ def draw_overlap(overlap: Overlap, alt: str, *, style: str = "") -> str:
     view = scene.view
     left, right = MARGIN + _LEFT, MARGIN + INNER - GAUGES - view.width
     legend = Legend()
-    legend.add("needed, in the colour of its chunk", "c0")
+    if overlap.reads:
+        legend.add("needed, in the colour of its chunk", "c0")
     marks = [
         label(left + view.width / 2, 8, "stored chunks", "strong", "mid"),
         label(right + view.width / 2, 8, "new ranks", "strong", "mid"),
@@ -54,23 +56,26 @@ def draw_overlap(overlap: Overlap, alt: str, *, style: str = "") -> str:
         *(_chunk(overlap, view, lane, left, legend) for lane in scene.chunks),
         *(_shard(overlap, view, lane, right, legend) for lane in scene.ranks),
         *_reads(overlap, view, scene.chunks, scene.ranks, left, right),
-        *(mark for lane in scene.chunks for mark in _chunk_label(overlap, lane)),
-        *draw_gauges(overlap, scene.ranks, MARGIN + INNER - GAUGES, legend),
+        *(mark for lane in scene.chunks for mark in _chunk_label(overlap, view, lane)),
+        *draw_gauges(overlap, view, scene.ranks, MARGIN + INNER - GAUGES, legend),
     ]
     title = f"{overlap.load.fqn} {shape_text(overlap.load.shape)}"
     return draw_card(
         "overlap-map", title, _notes(overlap, view), marks, scene.height, alt,
-        legend=legend, style=style,
+        legend=legend, cautions=overlap.cautions, style=style,
     )  # fmt: skip
 
 
 def _notes(overlap: Overlap, view: View) -> list[str]:
     notes = [
-        f"{count_text(len(overlap.order), 'stored chunk')} to "
-        f"{count_text(len(overlap.shards), 'rank')}, {overlap.how}",
+        f"{count_text(len(overlap.order), 'stored chunk')} to {overlap.who}, {overlap.how}",
         overlap.totals,
-        "For any part of a chunk, DCP reads the chunk's whole record.",
     ]
+    if overlap.reads:
+        notes.append("For any part of a chunk, DCP reads the chunk's whole record.")
+    left_out = len(overlap.load.chunks) - overlap.num_empty - len(overlap.order)
+    if left_out:
+        notes.append(f"Not drawn: {count_text(left_out, 'chunk')} that this rank does not read.")
     if overlap.num_empty:
         notes.append(f"Not drawn: {count_text(overlap.num_empty, 'chunk')} without elements.")
     others = [d for d in range(len(overlap.load.shape)) if d not in (view.rows, view.columns)]
@@ -120,22 +125,21 @@ def _numbers(numbers: Sequence[int]) -> str:
     return " ".join(map(str, numbers))
 
 
-def _chunk_label(overlap: Overlap, lane: Lane) -> list[Markup]:
-    x, room = MARGIN + _LEFT - 12, _LEFT - 14
+def _chunk_label(overlap: Overlap, view: View, lane: Lane) -> list[Markup]:
     if lane.folded:
         some = [overlap.chunks[at] for at in lane.slot]
         ranks = ranks_text({chunk.rank for chunk in some if chunk.rank is not None})
-        head, words = count_text(len(some), "chunk"), f"of {ranks}"
-        style = "strong"
+        head, words, style = count_text(len(some), "chunk"), [f"of {ranks}"], "strong"
     else:
         chunk, number = overlap.chunks[lane.slot[0]], overlap.order[lane.slot[0]]
-        head = chunk.file if chunk.file is not None else f"chunk {number}"
-        words = part_text(chunk.offsets, chunk.sizes, overlap.load.shape)
-        style = "mono"
-    return [
-        label(x, lane.middle - 3, head, style, "end", room=room),
-        label(x, lane.middle + 14, words, "end", "muted", room=room),
-    ]
+        head, style = chunk_name(chunk, number), "mono"
+        words = part_texts(chunk.offsets, chunk.sizes, view.told)
+    x, room = MARGIN + _LEFT - 12, _LEFT - 14
+    y = lane.middle - 3 - 8 * (len(words) - 1)
+    marks = [label(x, y, head, style, "end", room=room)]
+    for number, line in enumerate(words, 1):
+        marks.append(label(x, y + 1 + 16 * number, line, "end", "muted", room=room))
+    return marks
 
 
 def _shard(overlap: Overlap, view: View, lane: Lane, x: float, legend: Legend) -> Markup:
@@ -146,8 +150,7 @@ def _shard(overlap: Overlap, view: View, lane: Lane, x: float, legend: Legend) -
         legend.add("many in one block, not to scale", "fold")
         block = _rectangle(_whole(view, lane, x), "fold")
         return group([block], class_="shards", data_ranks=len(lane.slot))
-    rank = lane.slot[0]
-    box = overlap.shards[rank]
+    rank, box = overlap.ranks[lane.slot[0]], overlap.shards[lane.slot[0]]
     place = view.place(x, lane.y, box.offsets, box.sizes, box.offsets)
     marks = [_rectangle(_whole(view, lane, x), "grid dash")] if place[2] < view.width else []
     marks.append(_rectangle(place, "back", stroke_width=1.5))
@@ -162,18 +165,19 @@ def _reads(
     left: float, right: float,
 ) -> list[Markup]:  # fmt: skip
     """Draw each read whose chunk and rank are drawn; the others in a ribbon for each block."""
-    at = {number: position for position, number in enumerate(overlap.order)}
+    at = {number: place for place, number in enumerate(overlap.order)}
+    position = {rank: place for place, rank in enumerate(overlap.ranks)}
     lane_of_chunk = slot_of([lane.slot for lane in chunks])
     lane_of_rank = slot_of([lane.slot for lane in ranks])
     singles: list[Markup] = []
     many: dict[tuple[int, int], list[Read]] = {}
     for read in back_to_front(overlap.reads, view.columns):
-        pair = lane_of_chunk[at[read.chunk_number]], lane_of_rank[read.rank]
+        pair = lane_of_chunk[at[read.chunk_number]], lane_of_rank[position[read.rank]]
         source, target = chunks[pair[0]], ranks[pair[1]]
         if source.folded or target.folded:
             many.setdefault(pair, []).append(read)
             continue
-        lane_to = overlap.shards[read.rank].offsets
+        lane_to = overlap.shards[position[read.rank]].offsets
         start = view.place(left, source.y, read.in_tensor, read.sizes, read.chunk.offsets)
         stop = view.place(right, target.y, read.in_tensor, read.sizes, lane_to)
         singles.append(_read(read, start, stop))
@@ -194,7 +198,7 @@ def _read(read: Read, start: Rectangle, stop: Rectangle) -> Markup:
     colour = hue(read.chunk_number if read.chunk.rank is None else read.chunk.rank)
     title = (
         f"rank {read.rank} takes {box_text(read.in_tensor, read.sizes)} from "
-        f"{read.chunk.file or f'chunk {read.chunk_number}'}: needs "
+        f"{chunk_name(read.chunk, read.chunk_number)}: needs "
         f"{bytes_text(read.needed_bytes)}, reads {bytes_text(read.read_bytes)}"
     )
     return group(

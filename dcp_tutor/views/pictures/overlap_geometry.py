@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from dcp_tutor.plans import Read
     from dcp_tutor.views.pictures.overlap import Overlap
 
-_MOST_LANES = 9
-_PITCH, _GAP = 52.0, 10.0
+_ALL_LANES, _MOST_LANES = 16, 9  # up to 16 all are drawn; of more, some 9
+_PITCH, _LINE, _GAP = 52.0, 16.0, 10.0
 _TALLEST = 400.0
 _BLOCK, _EMPTY = 44.0, 20.0
 _LEAST = 3.0
@@ -34,6 +34,7 @@ class View:
         row_height: units for an index of `rows`.
         column_width: units for an index of `columns`.
         width: of the whole tensor.
+        tells_columns: whether a box must say its columns, as some do not hold them all.
 
     """
 
@@ -42,6 +43,17 @@ class View:
     row_height: float
     column_width: float
     width: float
+    tells_columns: bool = False
+
+    @property
+    def pitch(self) -> float:
+        """Room that the words beside a lane need."""
+        return _PITCH + (_LINE if self.tells_columns else 0)
+
+    @property
+    def told(self) -> list[int | None]:
+        """The dimensions that words beside a lane tell."""
+        return [self.rows, self.columns] if self.tells_columns else [self.rows]
 
     def height_of(self, sizes: Sequence[int]) -> float:
         """Return the height of a box."""
@@ -74,7 +86,7 @@ class Lane:
     """What stands at one height on one side: a chunk, a shard, or a block of many.
 
     Attributes:
-        slot: positions of the chunks, or ranks, that stand here.
+        slot: positions, among the chunks or ranks that are drawn, of what stands here.
         y: top of the box.
         height: of the box.
         empty: whether no element stands here: the shard of one rank or of several neighbours.
@@ -168,17 +180,24 @@ def bounds(reads: Iterable[Read]) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def _slots(overlap: Overlap) -> tuple[list[Slot], list[Slot]]:
     """Choose what is drawn singly: some ranks, and the chunks that these read."""
     rank_slots: list[Slot] = []
-    for slot in fold([box.sizes for box in overlap.shards], _MOST_LANES):
+    sizes = [box.sizes for box in overlap.shards]
+    for slot in fold(sizes, _lanes_for(len(sizes))):
         last = rank_slots[-1] if rank_slots else range(0)
-        if all(overlap.shards[rank].is_empty for rank in (*last, *slot)) and last:
+        if last and all(overlap.shards[at].is_empty for at in (*last, *slot)):
             rank_slots[-1] = range(last.start, slot.stop)
         else:
             rank_slots.append(slot)
     shown = {slot[0] for slot in rank_slots if len(slot) == 1}
     place = {number: at for at, number in enumerate(overlap.order)}
-    wanted = {place[read.chunk_number] for read in overlap.reads if read.rank in shown}
+    ranks = {overlap.ranks[at] for at in shown}
+    wanted = {place[read.chunk_number] for read in overlap.reads if read.rank in ranks}
     keep = wanted if len(wanted) <= _MOST_LANES - 2 else set()
-    return fold([chunk.sizes for chunk in overlap.chunks], _MOST_LANES, keep=keep), rank_slots
+    sizes = [chunk.sizes for chunk in overlap.chunks]
+    return fold(sizes, _lanes_for(len(sizes)), keep=keep), rank_slots
+
+
+def _lanes_for(count: int) -> int:
+    return _ALL_LANES if count <= _ALL_LANES else _MOST_LANES
 
 
 def _singles(sizes: Sequence[tuple[int, ...]], slots: Sequence[Slot]) -> list[tuple[int, ...]]:
@@ -201,7 +220,8 @@ def _view(overlap: Overlap, sides: Sequence[Sequence[tuple[int, ...]]]) -> View:
         return View(rows, None, row_height, 0.0, 110.0)
     aspect = shape[chosen[1]] / max(1, shape[rows])
     width = min(150.0, max(110.0, row_height * shape[rows] * aspect))
-    return View(rows, chosen[1], row_height, width / shape[chosen[1]], width)
+    tells = chosen[1] in cut
+    return View(rows, chosen[1], row_height, width / shape[chosen[1]], width, tells)
 
 
 def _lanes(
@@ -213,7 +233,7 @@ def _lanes(
     for slot in slots:
         empty = all(0 in sizes[at] for at in slot)
         height = _EMPTY if empty else _BLOCK if len(slot) > 1 else view.height_of(sizes[slot[0]])
-        taken = max(_PITCH, height + _GAP)
+        taken = max(view.pitch, height + _GAP)
         lanes.append(Lane(slot, y + (taken - _GAP - height) / 2, max(_LEAST, height), empty))
         y += taken
     return lanes, y

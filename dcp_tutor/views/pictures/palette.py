@@ -1,7 +1,8 @@
 """Colours, on a light and on a dark page, and the patterns that say the same without colour.
 
-Eight hues that stay apart for people who do not tell red from green. Nothing is said by hue
-alone: whatever is coloured also has its rank's number or its entry's on it or beside it.
+Eight hues, in an order that keeps neighbours apart for people who do not tell red from
+green, or blue from yellow. Nothing is said by hue alone: whatever is coloured also has its rank's
+number or its entry's on it or beside it.
 tests/views/ computes the contrast of every text with what it stands on.
 """
 
@@ -43,20 +44,26 @@ class Theme:
 LIGHT = Theme(
     card="#ffffff", border="#c9d1d9", ink="#1b1f24", muted="#50575f", line="#6e7781",
     neutral="#e4e8ec", warning="#a40e26",
-    fills=("#a3cdf0", "#f7c873", "#93d6b9", "#e3b5d3", "#f0e68c", "#f4ab91", "#bccdd6", "#c3bdf0"),
+    fills=(
+        "#a3cdf0", "#f7c873", "#93d6b9", "#e3b5d3",
+        "#c3bdf0", "#f0e68c", "#bccdd6", "#f4ab91",
+    ),
     strokes=(
         "#245f94", "#8a5800", "#17694a", "#83406e",
-        "#6f6400", "#9c3b15", "#43606f", "#53489f",
+        "#53489f", "#6f6400", "#43606f", "#9c3b15",
     ),
 )  # fmt: skip
 
 DARK = Theme(
     card="#171b21", border="#3d444d", ink="#f0f3f6", muted="#b4bcc6", line="#8b949e",
     neutral="#333a43", warning="#ff9a9a",
-    fills=("#285a86", "#7a5212", "#1d654a", "#7a416b", "#625d10", "#8c4021", "#47606d", "#524a99"),
+    fills=(
+        "#285a86", "#7a5212", "#1d654a", "#7a416b",
+        "#524a99", "#625d10", "#47606d", "#8c4021",
+    ),
     strokes=(
         "#86bdec", "#e0aa52", "#6ccaa4", "#dc9bc6",
-        "#d3c858", "#f09a78", "#a5bfcc", "#b1a8f2",
+        "#b1a8f2", "#d3c858", "#a5bfcc", "#f09a78",
     ),
 )  # fmt: skip
 
@@ -123,7 +130,8 @@ def coloured(scope: str, theme: Theme) -> str:
         f".{scope} text{{fill:{theme.ink};stroke:none}}",
         f".{scope} .muted{{fill:{theme.muted}}}",
         f".{scope} .line,.{scope} .grid{{stroke:{theme.line}}}",
-        f".{scope} .bad{{stroke:{theme.warning}}}.{scope} text.bad{{fill:{theme.warning}}}",
+        f".{scope} .bad{{stroke:{theme.warning}}}",
+        f".{scope} text.bad{{fill:{theme.warning};stroke:none}}",
         f".{scope} .c-,.{scope} .fold,.{scope} .back{{stroke:{theme.line}}}",
         f".{scope} .c-{{fill:{theme.neutral}}}.{scope} .back{{fill:{theme.card}}}",
         f".{scope} .ink{{stroke:{theme.ink}}}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.views.pictures.bands import (
     AXIS,
     Bands,
@@ -18,7 +19,7 @@ from dcp_tutor.views.pictures.folding import Slot
 from dcp_tutor.views.pictures.lettering import shorten, text_width
 from dcp_tutor.views.pictures.palette import hue
 from dcp_tutor.views.pictures.svg import Markup, element, group
-from dcp_tutor.views.words import bytes_text, count_text, indices_text, ranks_text, shape_text
+from dcp_tutor.views.words import count_text, indices_text, ranks_text, shape_text
 
 if TYPE_CHECKING:
     from dcp_tutor.views.pictures.shards import Held, Shards
@@ -37,7 +38,7 @@ def draw_shards(shards: Shards, alt: str) -> str:
     copies = {len(held.ranks) for held in shards.filled}
     sheets = min(2, copies.pop() - 1) if len(copies) == 1 and copies != {0} else 0
     left = MARGIN + AXIS
-    top = (8.0 if columns.dimension is None else 40.0) + sheets * _SHEET
+    top = _heading(columns) + sheets * _SHEET
     marks: list[Markup] = []
     for sheet in range(sheets, 0, -1):
         shift = sheet * _SHEET
@@ -65,8 +66,17 @@ def draw_shards(shards: Shards, alt: str) -> str:
         legend.add("many in one block, not to scale", "fold")
     return draw_card(
         "shard-map", f"{shards.name} {shape_text(shards.shape)}", _notes(shards, rows, columns),
-        marks, height, alt, legend=legend,
+        marks, height, alt, cautions=shards.cautions, legend=legend,
     )  # fmt: skip
+
+
+def _heading(columns: Bands) -> float:
+    """Return the room that the names of the columns need: none, one line or two."""
+    if columns.dimension is None:
+        return 8.0
+    pairs = zip(columns.slots, columns.places, strict=True)
+    wide = any(text_width(_band_text(columns, s).split(" ")[-1]) > at[1] - 4 for s, at in pairs)
+    return 40.0 if wide else 25.0
 
 
 def _notes(shards: Shards, rows: Bands, columns: Bands) -> list[str]:
@@ -185,17 +195,19 @@ def _axes(rows: Bands, columns: Bands, left: float, top: float, above: float) ->
                 y = top + at + length / 2 + 4.5
                 marks.append(label(left - 10, y, _band_text(rows, slot), "end", room=AXIS - 12))
     if columns.dimension is not None:
-        for number, slot in enumerate(columns.slots):
-            at, length = columns.places[number]
-            middle, y = left + at + length / 2, top - above - 9
+        y = top - above - 9
+        if len(columns.slots) > 1:
+            name = "columns" if columns.dimension == 1 else f"dim {columns.dimension}"
+            marks.append(label(left - 10, y, name, "end"))
+        for slot, (at, length) in zip(columns.slots, columns.places, strict=True):
+            middle = left + at + length / 2
             words = _band_text(columns, slot)
-            if text_width(words) > length - 4:
-                words = words.partition(" ")[2]
+            if len(columns.slots) > 1:
+                words = words.partition(" ")[2] if columns.dimension == 1 else words.split(": ")[1]
+            first, _, last = words.partition("-")
             if text_width(words) <= length - 4:
                 marks.append(label(middle, y, words, "mid"))
-                continue
-            first, _, last = words.partition("-")
-            if max(text_width(f"{first}-"), text_width(last)) <= length:
+            elif max(text_width(f"{first}-"), text_width(last)) <= length:
                 marks.append(label(middle, y - 15, f"{first}-", "mid"))
                 marks.append(label(middle, y, last, "mid"))
     return marks

@@ -7,21 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dcp_tutor.checkpoints.report import dtype_name
+from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts import Layout, placements_text
+from dcp_tutor.views.pictures.cautions import misplaced_caution
 from dcp_tutor.views.pictures.folding import fold
 from dcp_tutor.views.pictures.picture import Picture
 from dcp_tutor.views.pictures.shard_drawing import draw_shards
-from dcp_tutor.views.words import (
-    box_text,
-    bytes_text,
-    count_text,
-    printable,
-    range_text,
-    ranks_text,
-    shape_text,
-    table,
-)  # fmt: skip
+from dcp_tutor.views.words import box_text, count_text, range_text, ranks_text, shape_text
 
 _MOST_ROWS = 64
 _MOST_SAID = 8
@@ -53,6 +47,7 @@ class Shards:
         held: what is held, in the order of the lowest rank; one entry for each distinct box.
         notes: how it is laid out.
         verb: "holds", or "wrote" where files tell it.
+        misplaced: ranks that really hold something else.
 
     """
 
@@ -63,6 +58,12 @@ class Shards:
     held: tuple[Held, ...]
     notes: tuple[str, ...]
     verb: str
+    misplaced: tuple[int, ...] = ()
+
+    @property
+    def cautions(self) -> list[str]:
+        """What is not as drawn."""
+        return misplaced_caution(self.misplaced)
 
     @property
     def filled(self) -> list[Held]:
@@ -131,14 +132,16 @@ def _shards(tensor: Any, layout: Layout | str | None, fqn: str | None) -> Shards
     shape = _shape_of(tensor)
     dtype = getattr(tensor, "dtype", None)
     itemsize = dtype.itemsize if dtype is not None else 0
-    known = (name, shape, str(dtype or "").removeprefix("torch."), itemsize)
+    known = (name, shape, "" if dtype is None else dtype_name(dtype), itemsize)
     if layout is not None:
         layout = Layout.of(layout)
         held = _joined((box, (rank,)) for rank, box in enumerate(layout.shards(name, shape)))
-        return Shards(*known, held, (f"{layout}: {layout.describe(name, shape)}",), "holds")
+        notes = (f"{layout}: {layout.describe(name, shape)}",)
+        return Shards(*known, held, notes, "holds", layout.misplaced(name, shape))
     if (boxes := getattr(tensor, "shards", None)) is not None:
         held = _joined((box, (rank,)) for rank, box in enumerate(boxes))
-        return Shards(*known, held, (placements_text(tensor.placements),), "holds")
+        notes = (placements_text(tensor.placements),)
+        return Shards(*known, held, notes, "holds", tuple(tensor.misplaced))
     if (chunks := getattr(tensor, "chunks", None)) is not None and not callable(chunks):
         held = _joined((c, () if c.rank is None else (c.rank,)) for c in chunks)
         return Shards(*known, held, ("as saved: the rank that wrote each chunk",), "wrote")
@@ -180,7 +183,7 @@ def _said(shards: Shards) -> str:
         parts = [*parts[: _MOST_SAID - 1], f"{more:,} further parts", parts[-1]]
     empty = f"; {ranks_text(shards.empty)} nothing" if shards.empty else ""
     return (
-        f"Shard map of {printable(shards.name)} {shape_text(shards.shape)} on "
+        f"Shard map of {plain(shards.name)} {shape_text(shards.shape)} on "
         f"{count_text(shards.num_ranks, 'rank')}, drawn as a rectangle cut into what each rank "
         f"{shards.verb}: {'; '.join(parts)}{empty}."
     )
@@ -189,9 +192,10 @@ def _said(shards: Shards) -> str:
 def _text(shards: Shards) -> str:
     dtype = f" {shards.dtype}" if shards.dtype else ""
     lines = [
-        f"{printable(shards.name)}{dtype} {shape_text(shards.shape)}: which rank {shards.verb} "
+        f"{plain(shards.name)}{dtype} {shape_text(shards.shape)}: which rank {shards.verb} "
         f"which part",
         ", ".join([count_text(shards.num_ranks, "rank"), *shards.notes]),
+        *shards.cautions,
     ]
     dims = range(len(shards.shape))
     names = ["rows", "columns"]
@@ -219,5 +223,5 @@ def _table_with_folds(rows: list[list[str]], right: list[int]) -> str:
     """Align a table whose folded lines may stick out of the first column."""
     folded = {at: row[0] for at, row in enumerate(rows) if row[0].startswith("…")}
     body = [["", *row[1:]] if at in folded else row for at, row in enumerate(rows)]
-    lines = table(body, right=[n for n in right if n < len(rows[0])]).split("\n")
+    lines = table(body, right=tuple(n for n in right if n < len(rows[0]))).split("\n")
     return "\n".join(folded.get(at, line) for at, line in enumerate(lines))

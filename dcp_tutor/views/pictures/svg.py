@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dcp_tutor.views.words import printable
+from dcp_tutor.checkpoints.text import plain
 
 
 class Markup(str):
@@ -66,5 +66,5 @@ def _written(value: str | float) -> str:
 
 
 def _escape(text: str) -> str:
-    text = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace('"', "&quot;").replace("'", "&#39;")

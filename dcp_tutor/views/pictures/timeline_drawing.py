@@ -88,22 +88,28 @@ def _lane(found: Timeline, lane: Lane, y: float, scale: float, legend: Legend) -
         top = y + depth * _BAR
         kind = found.names.index(span.name)
         bar = element("rect", x=x, y=top, width=width, height=_BAR - 2, rx=2, class_=hue(kind))
-        beside = [other for other, level in spans[number + 1 :] if level == depth][:1]
-        stop = (beside[0].start - found.start) * scale if beside else _SPAN
+        before = [other.end for other, level in spans[:number] if level == depth]
+        after = [other.start for other, level in spans[number + 1 :] if level == depth]
+        free = (
+            MARGIN + _NAMES + (max(before) - found.start) * scale if before else MARGIN + _NAMES,
+            MARGIN + _NAMES + (after[0] - found.start) * scale if after else MARGIN + INNER,
+        )
         took = seconds_text(span.end - span.start)
         ways = (f"{span.name} {took}", span.name, str(kind + 1))
         title = element("title", f"rank {lane.rank}: {span.name}, {took}")
         marks.append(
             group(
-                [title, bar, *_words(ways, x, top + 14.5, width, MARGIN + _NAMES + stop)],
+                [title, bar, *_words(ways, x, top + 14.5, width, free)],
                 class_="span", data_rank=lane.rank, data_name=span.name, data_depth=depth,
             )
         )  # fmt: skip
     return group(marks, class_="lane", data_rank=lane.rank)
 
 
-def _words(ways: Sequence[str], x: float, y: float, width: float, stop: float) -> Iterator[Markup]:
-    """Write the longest of some words into a bar, or the shortest behind it, where there is room.
+def _words(
+    ways: Sequence[str], x: float, y: float, width: float, free: tuple[float, float]
+) -> Iterator[Markup]:
+    """Write the longest of some words into a bar, or the shortest beside it, where there is room.
 
     The last way is the number in the legend, so that colour alone tells nothing.
     """
@@ -113,8 +119,10 @@ def _words(ways: Sequence[str], x: float, y: float, width: float, stop: float) -
             return
     if text_width(ways[-1]) <= width - 2:
         yield label(x + width / 2, y, ways[-1], "mid")
-    elif x + width + 3 + text_width(ways[-1]) <= stop:
+    elif x + width + 3 + text_width(ways[-1]) <= free[1]:
         yield label(x + width + 3, y, ways[-1])
+    elif x - 6 - 2 * text_width(ways[-1]) >= free[0]:  # the one before may have its own there
+        yield label(x - 3, y, ways[-1], "end")
 
 
 def _folded(words: str, y: float, number: int) -> Markup:

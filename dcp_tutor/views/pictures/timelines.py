@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from dcp_tutor.checkpoints.text import plain, table
 from dcp_tutor.errors import UsageError
 from dcp_tutor.views.pictures.picture import Picture
 from dcp_tutor.views.pictures.timeline_drawing import draw_timeline
-from dcp_tutor.views.words import count_text, printable, seconds_text, table
+from dcp_tutor.views.words import count_text, seconds_text
 
 if TYPE_CHECKING:
     from dcp_tutor.launching.run import Run, Span
@@ -107,12 +108,12 @@ def _said(found: Timeline) -> str:
     for name in found.names[:6]:
         lengths = [s.end - s.start for lane in found.lanes for s in lane.spans if s.name == name]
         words.append(
-            f"{printable(name)} took {seconds_text(min(lengths))} to {seconds_text(max(lengths))}"
+            f"{plain(name)} took {seconds_text(min(lengths))} to {seconds_text(max(lengths))}"
         )
     more = len(found.names) - 6
     words += [f"and {more} more kinds of span"] if more > 0 else []
     return (
-        f"Timeline of {printable(found.name)}: a lane for each of "
+        f"Timeline of {plain(found.name)}: a lane for each of "
         f"{count_text(len(found.lanes), 'rank')}, {seconds_text(found.seconds)} from left to "
         f"right. {'; '.join(words)}."
     )
@@ -124,11 +125,11 @@ def _text(found: Timeline) -> str:
         for span, depth in zip(lane.spans, lane.depths, strict=True):
             start, stop = span.start - found.start, span.end - found.start
             times = (seconds_text(start), seconds_text(stop), seconds_text(stop - start))
-            rows.append((str(lane.rank), "  " * depth + printable(span.name), *times))
+            rows.append((str(lane.rank), "  " * depth + plain(span.name), *times))
         if not lane.spans:
             rows.append((str(lane.rank), "(none)", "", "", ""))
     kept = rows if len(rows) <= _MOST_LINES else [*rows[: _MOST_LINES - 9], *rows[-8:]]
     lines = table(kept, right=(2, 3, 4)).split("\n")
     if len(kept) < len(rows):
         lines.insert(_MOST_LINES - 9, f"… {len(rows) - len(kept):,} more (run.rank(r).spans)")
-    return "\n".join([f"{printable(found.name)}: spans of each rank", *lines])
+    return "\n".join([f"{plain(found.name)}: spans of each rank", *lines])
