@@ -11,7 +11,7 @@ The house, and who may import whom (a room imports from rooms above it, never be
 | `checkpoints` | a checkpoint as an object: open, inspect, verify, diff; knows `.metadata` |
 | `layouts` | meshes of ranks, placements, and the box of a tensor that each rank holds |
 | `plans` | which rank will read or write what: `plan_load`, `plan_save` |
-| `views` | what is shown: the settled log of a launch, pictures |
+| `views` | what is shown: the log of a launch, live and settled; pictures; explorers |
 | `symptoms` | messages that a learner may meet: cause and mend of each; `dcp-tutor why` |
 | `kit` | the lessons as a whole: running them, their web pages, their committed outputs |
 | `lesson` | first and last cell of a lesson: parameters, device, clean-up |

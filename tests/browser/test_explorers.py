@@ -13,10 +13,10 @@ import torch.distributed.checkpoint as dcp
 
 from dcp_tutor import plan_load, plan_save
 from dcp_tutor.checkpoints import open_checkpoint
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.plans import LoadPlan
 from dcp_tutor.views.explorers.resharding import READS_ON_A_PAGE
 from dcp_tutor.views.pictures.palette import DARK, LIGHT
-from dcp_tutor.views.words import bytes_text
 
 from .lab import Lab, OpenNotebook
 

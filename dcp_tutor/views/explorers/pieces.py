@@ -26,7 +26,8 @@ STYLE = """<style>
   margin:0 2px;padding:0 6px;box-shadow:none}
 .dcp-tutor-explorer .keys button:not(.mod-info){background:transparent;
   color:var(--jp-content-font-color1,inherit)}
-.dcp-tutor-explorer .widget-toggle-buttons{display:flex;flex-flow:row nowrap}
+.dcp-tutor-explorer .widget-toggle-buttons{display:flex;flex-flow:row nowrap;
+  column-gap:6px;margin:2px}
 .dcp-tutor-explorer :is(select,input,button):focus-visible{
   outline:2px solid var(--jp-brand-color1,#1976d2);outline-offset:1px}
 </style>"""

@@ -108,10 +108,10 @@ def draw_card(
     head = [label(MARGIN, 33, title, "big", room=INNER, size=LARGE)]
     y = 36.0
     said = [(note, "muted") for note in notes] + [(caution, "bad") for caution in cautions]
-    for sentence, kind in said:
+    for sentence, class_ in said:
         for line in wrapped(sentence, INNER):
             y += _LINE
-            head.append(label(MARGIN, y, line, kind))
+            head.append(label(MARGIN, y, line, class_))
     y += 20
     marks = [*head, group(body, transform=f"translate(0 {y:g})")]
     y += height + 14

@@ -11,6 +11,7 @@ import torch.distributed.checkpoint as dcp
 
 from dcp_tutor import plan_save
 from dcp_tutor.checkpoints import Checkpoint, Finding, open_checkpoint
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.views.explorers.keys import MOST_FOUND, ROOT, Keys
 from dcp_tutor.views.explorers.places import (
     PLACES_ON_A_PAGE,
@@ -21,7 +22,6 @@ from dcp_tutor.views.explorers.places import (
     summary_html,
 )
 from dcp_tutor.views.pictures import file_map
-from dcp_tutor.views.words import bytes_text
 
 STATE = {
     "model": {"a": {"weight": torch.ones(4, 2), "bias": torch.ones(4)}, "b": torch.ones(2)},

@@ -13,6 +13,7 @@ import torch.distributed.checkpoint as dcp
 
 from dcp_tutor import explore_checkpoint, explore_reshard, plan_load, plan_save
 from dcp_tutor.checkpoints import open_checkpoint
+from dcp_tutor.checkpoints.text import bytes_text
 from dcp_tutor.errors import CheckpointUnreadable, UsageError
 from dcp_tutor.views.explorers import explorer as explorer_room
 from dcp_tutor.views.explorers.alive import MOST_STOPS, MOST_TIPS, alive
@@ -20,7 +21,6 @@ from dcp_tutor.views.explorers.controls import target_of
 from dcp_tutor.views.explorers.matrix import traffic_map
 from dcp_tutor.views.explorers.target import Target
 from dcp_tutor.views.pictures import overlap_map
-from dcp_tutor.views.words import bytes_text
 
 SAVED = plan_save({"w": (16, 8), "b": (16,)}, "fsdp=4")
 _VIEW = "application/vnd.jupyter.widget-view+json"
