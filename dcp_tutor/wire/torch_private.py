@@ -30,5 +30,5 @@ def waited(tensor: torch.Tensor) -> torch.Tensor:
     from torch.distributed._functional_collectives import AsyncCollectiveTensor
 
     if isinstance(tensor, AsyncCollectiveTensor):
-        return cast("torch.Tensor", tensor.trigger_wait())
+        return cast("torch.Tensor", tensor.trigger_wait())  # type: ignore[no-untyped-call]
     return tensor
