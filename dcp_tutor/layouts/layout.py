@@ -209,7 +209,8 @@ class Layout:
         that their ranks do not divide. DCP believes DTensor: a save without any error stores a
         shard under a box that is not its own, and a load leaves elements as they were. Seen on
         torch 2.13: FSDP2 gives rank 7 the last row of this (9, 4), and DTensor tells that rank 6
-        has it. `dcp-tutor verify --deep` finds it in a checkpoint.
+        has it. `dcp-tutor verify --deep` finds it in a checkpoint; without `--deep` it shows where
+        the misplaced rows are longer than a record's wrapping varies.
         """
         shape = _checked(fqn, shape)
         last = tuple(number for number, axis in enumerate(self.axes) if axis.is_fsdp)
