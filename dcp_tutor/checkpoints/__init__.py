@@ -5,7 +5,9 @@
 
 One file for each thing that must be known:
     machine, idioms   a pickle as inert data; nothing is imported or called
+    inert             what that data is made of, and what is refused
     structure         that data, checked field by field, as the kit's nouns
+    joining           which place in a file is whose box
     nouns             Chunk, Tensor, Blob
     storage           a folder's files and byte ranges, local or through fsspec
     checkpoint        open_checkpoint, Checkpoint

@@ -98,7 +98,7 @@ def _of_record_sizes(tensor: Tensor) -> Iterator[Finding]:
         if abs(w - usual) > _WRAPPING_SPREAD / 2
     ]
     first, bytes_off = min(off, key=lambda pair: pair[0].offsets)
-    more = f"; {len(off) - 1} more of its records are odd" if len(off) > 1 else ""
+    more = f" ({len(off)} of its {len(plain)} records are odd)" if len(off) > 1 else ""
     yield Finding(
         "record-size-odd",
         f"the record of the chunk at {first.offsets} of {first.sizes} has about "

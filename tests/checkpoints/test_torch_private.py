@@ -18,7 +18,8 @@ from torch.distributed.checkpoint import filesystem, metadata
 
 from dcp_tutor.checkpoints import chunk_checks
 from dcp_tutor.checkpoints import torch_private as names
-from dcp_tutor.checkpoints.machine import Global, Object, run
+from dcp_tutor.checkpoints.inert import Global, Object
+from dcp_tutor.checkpoints.machine import run
 
 
 def test_it_was_checked_on_the_torch_that_is_installed() -> None:
