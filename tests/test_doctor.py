@@ -601,14 +601,14 @@ def test_a_server_whose_notebook_is_gone_is_found(
 
 
 def test_scratch_takes_no_number_and_leaves_nothing() -> None:
-    folders.new_launch_folder("before")
+    before = folders.new_launch_folder("before")
     with scratch("doctor") as aside:
         inside = folders.new_launch_folder("trial")
     after = folders.new_launch_folder("after")
-    numbers = [int(path.name[:2]) for path in (after.parent).glob("[0-9][0-9]-*")]
+    number, next_number = (int(folder.name.partition("-")[0]) for folder in (before, after))
     assert inside == aside / "01-trial"
     assert not aside.exists()
-    assert int(after.name[:2]) == len(numbers)
+    assert next_number == number + 1
 
 
 def test_scratch_stays_after_an_error() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
@@ -57,3 +59,29 @@ def without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def import_whole(name: str) -> None:
+    """Import a module, and let an interrupt that comes meanwhile through afterwards.
+
+    torch cannot be imported by halves: after a `KeyboardInterrupt` in the midst of it the next
+    `import torch` ends in a `SystemError` or an `AttributeError`, until the kernel is restarted
+    (seen on torch 2.13.0). A notebook's first launch is when this kit imports it.
+
+    Args:
+        name: of the module; nothing happens where it has been imported already.
+
+    Raises:
+        KeyboardInterrupt: one came meanwhile; the module is there all the same.
+
+    Example:
+        >>> import_whole("torch.distributed.run")
+
+    """
+    if name in sys.modules:
+        return
+    held = HeldInterrupts()
+    try:
+        import_module(name)
+    finally:
+        held.release()

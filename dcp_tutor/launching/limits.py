@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from dcp_tutor.errors import UsageError
+from dcp_tutor.launching.interrupts import import_whole
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -69,6 +70,7 @@ def num_gpus() -> int:
     """Return the number of CUDA devices, without initialising CUDA in this process."""
     # torch then asks NVML; its default check would initialise CUDA.
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    import_whole("torch")
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -15,6 +15,7 @@ from typing import Any
 from dcp_tutor.errors import UsageError
 from dcp_tutor.launching import folders, limits
 from dcp_tutor.launching.command import Command, check
+from dcp_tutor.launching.interrupts import import_whole
 from dcp_tutor.launching.supervisor import Request
 from dcp_tutor.wire import LAUNCH_VARIABLE, NO_NAME_SERVER, Order
 
@@ -48,6 +49,9 @@ def prepare(
     timeout: float | None,
 ) -> Prepared:
     """Check everything that can be wrong before a rank starts, and write the launch folder."""
+    import_whole("torch.distributed.run")
+    if inputs:
+        import_whole("torch.distributed.tensor")
     command = check(flags, arguments)
     asked_ranks = command.nproc_per_node
     num_ranks = limits.cap_ranks(asked_ranks)

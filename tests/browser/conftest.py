@@ -1,4 +1,8 @@
-"""One JupyterLab and one Chromium for all tests of what is seen in a browser."""
+"""One JupyterLab and one Chromium for each file of tests of what is seen in a browser.
+
+Not for several: as long as Playwright's synchronous driver is open, no other test can run an event
+loop of its own.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ SCREENSHOTS = Path(__file__).parents[2] / "runs" / "browser"
 """Screenshots stay here, to be looked at; `make clean` removes them."""
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium, as Debian packages it."""
     if not CHROMIUM.exists():
@@ -30,7 +34,7 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def lab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A JupyterLab with folders of its own; at its end nothing of it is left."""
     token = uuid.uuid4().hex

@@ -26,7 +26,7 @@ _ANSWERS = """
 .SCOPE .answers{cursor:default;outline:none}
 .SCOPE .tip{visibility:hidden;pointer-events:none}
 .SCOPE:has(.answers:is(:hover,:focus)) .answers:not(:hover,:focus){opacity:.25}
-.SCOPE:has(.read:is(:hover,:focus)) .chunk{opacity:.4}
+.SCOPE:has(.read:is(:hover,:focus)) .chunk .hatch{visibility:hidden}
 .SCOPE .answers:is(:hover,:focus) :is(.part,rect){stroke-width:2.5}
 .SCOPE .answers:is(:hover,:focus) .ribbon{fill-opacity:.9;stroke-width:2}
 """

@@ -48,7 +48,7 @@ class CheckpointExplorer(Explorer):
         self._keys = Keys(checkpoint, checkpoint.verify())
         self._map = Map(checkpoint, self.still)
         self._page = 0
-        self._lines = self._keys.lines()
+        self._lines = self._keys.lines(self._keys.opening)
         self._top = 0  # the first line that is listed
 
     def _build(self) -> Any:

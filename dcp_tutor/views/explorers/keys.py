@@ -66,6 +66,14 @@ class Keys:
                 worst[above] = min(level, worst.get(above, level))
         return {fqn: SIGNS[SEVERITIES[level]] for fqn, level in worst.items()}
 
+    @property
+    def opening(self) -> str:
+        """The key around which the tree is unfolded at first: where it begins to branch."""
+        node = self._root
+        while len(node.children) == 1 and node.children[0].children:
+            node = node.children[0]
+        return node.fqn
+
     def node(self, fqn: str) -> Node:
         """Return the node of a key, or of a common beginning of keys."""
         return self._nodes[fqn]

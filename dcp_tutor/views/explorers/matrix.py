@@ -85,7 +85,8 @@ def _matrix(plan: LoadPlan) -> Matrix:
         cells[cell] = cells.get(cell, 0) + amount
     how = (
         f"{plan.layout}: {bytes_text(plan.read_bytes)} read for {bytes_text(plan.needed_bytes)} "
-        f"needed ({plan.amplification:.3g} times), {count_text(plan.files_opened, 'file')} opened."
+        f"needed, {plan.amplification:.2f} times as much; "
+        f"{count_text(plan.files_opened, 'file')} opened."
     )
     return Matrix(how, rows, tuple(tuple(files[at] for at in run) for run in runs), cells)
 

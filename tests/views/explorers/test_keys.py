@@ -54,6 +54,17 @@ def test_it_unfolds_where_one_stands(checkpoint: Checkpoint) -> None:
     assert inner[2][0].replace("\u00a0", " ").startswith("    ▾ a ")
 
 
+def test_at_first_it_is_unfolded_where_it_branches(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    assert Keys(checkpoint, ()).opening == ROOT
+    state = {"app": {"run": {"model": {"w": torch.ones(2)}, "epoch": 1}}}
+    dcp.save(state, storage_writer=dcp.FileSystemWriter(tmp_path, sync_files=False), no_dist=True)
+    keys = Keys(open_checkpoint(tmp_path), ())
+    assert keys.opening == "app.run"
+    assert [key for _, key in keys.lines(keys.opening)] == [
+        ROOT, "app", "app.run", "app.run.model", "app.run.epoch",
+    ]  # fmt: skip
+
+
 def test_sizes_and_kinds_stand_behind_the_keys(checkpoint: Checkpoint) -> None:
     lines = {
         key: text.replace("\u00a0", " ") for text, key in Keys(checkpoint, ()).lines("model.a")
