@@ -5,7 +5,9 @@
 
 One file for each thing that must be known:
     machine, idioms   a pickle as inert data; nothing is imported or called
+    inert             what that data is made of, and what is refused
     structure         that data, checked field by field, as the kit's nouns
+    joining           which place in a file is whose box
     nouns             Chunk, Tensor, Blob
     storage           a folder's files and byte ranges, local or through fsspec
     checkpoint        open_checkpoint, Checkpoint
@@ -14,7 +16,10 @@ One file for each thing that must be known:
     read              a tensor or a slice of one
     boxes             do chunks overlap, do they leave a gap
     findings          what a check can find, and how bad it is
-    fsck, deep        verify: what a load would run into; checksums of every record
+    fsck              verify: what a load would run into
+    chunk_checks      of it: a tensor's chunks, by the metadata
+    file_checks       of it: a data file's size, and how records lie in it
+    deep              of it: checksums of every record
     changes           diff: what changed between two checkpoints
     report          the documented JSON forms
     text            bytes, tables and names as plain text

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dcp_tutor.checkpoints.machine import RefusedError
+from dcp_tutor.checkpoints.inert import RefusedError
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 from dcp_tutor.checkpoints.storage import File, Folder
 from dcp_tutor.checkpoints.structure import Contents, parse

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from dcp_tutor.checkpoints.findings import Finding
-from dcp_tutor.checkpoints.machine import Global, Object, RefusedError, run
+from dcp_tutor.checkpoints.inert import Global, Object, RefusedError
+from dcp_tutor.checkpoints.machine import run
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 from dcp_tutor.checkpoints.storage import Window
 from dcp_tutor.checkpoints.torch_private import REBUILD, dtypes, open_archive, storage_dtypes

@@ -32,6 +32,7 @@ CODES: dict[str, Severity] = {
     "chunks-overlap": "error",
     "chunks-gap": "error",
     "chunks-tangled": "note",
+    "record-size-odd": "error",
     "place-unused": "warning",
     "rank-metadata-missing": "error",
     "ranks-differ": "warning",

@@ -1,6 +1,7 @@
 """fsck for a checkpoint: what a load would run into.
 
-`verify(checkpoint)` looks at the metadata and at the sizes of files, and reads no data.
+`verify(checkpoint)` looks at the metadata (`chunk_checks.py`) and at the sizes of files
+(`file_checks.py`), and reads no data.
 `verify(checkpoint, deep=True)` also reads every record once (`deep.py`).
 
 What can not be found: two files swapped that hold records of equal dtypes and sizes at equal
@@ -13,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dcp_tutor.checkpoints.boxes import TooTangledError, first_overlap, is_inside, volume
+from dcp_tutor.checkpoints.chunk_checks import not_stored, of_tensor
+from dcp_tutor.checkpoints.file_checks import StoredRecord, of_file
 from dcp_tutor.checkpoints.findings import SEVERITIES, Finding, Verification
-from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
+from dcp_tutor.checkpoints.nouns import Tensor
 from dcp_tutor.checkpoints.storage import File, stays_inside
 from dcp_tutor.checkpoints.torch_private import DATA_FILE, METADATA_FILE, RANK_METADATA_FILE
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from dcp_tutor.checkpoints.checkpoint import Checkpoint
 
 _LEFT_OVER = frozenset({"file-hole", "file-longer", "file-unreferenced"})
-_Record = tuple[Entry, Chunk | Blob]
 
 
 def verify(checkpoint: Checkpoint, *, deep: bool = False) -> Verification:
@@ -44,15 +45,15 @@ def verify(checkpoint: Checkpoint, *, deep: bool = False) -> Verification:
     findings += _of_metadata(checkpoint)
     for fqn, entry in checkpoint.entries.items():
         if isinstance(entry, Tensor):
-            findings += _of_tensor(entry)
+            findings += of_tensor(entry)
         elif entry.file is None:
-            findings.append(_not_stored(fqn))
+            findings.append(not_stored(fqn))
     files = dict(checkpoint.folder.files())
-    by_file: dict[str, list[_Record]] = {}
+    by_file: dict[str, list[StoredRecord]] = {}
     for entry, record in checkpoint.records():
         if record.file is not None:
             by_file.setdefault(record.file, []).append((entry, record))
-    readable: dict[str, list[_Record]] = {}
+    readable: dict[str, list[StoredRecord]] = {}
     for name, records in by_file.items():
         if not stays_inside(name):
             findings.append(
@@ -66,7 +67,7 @@ def verify(checkpoint: Checkpoint, *, deep: bool = False) -> Verification:
             )
             continue
         file = files.get(name) or checkpoint.folder.file(name)
-        found, whole = _of_file(name, file, records)
+        found, whole = of_file(name, file, records)
         findings += found
         readable[name] = whole
     findings += _of_folder(checkpoint, files, by_file)
@@ -106,133 +107,10 @@ def _of_metadata(checkpoint: Checkpoint) -> Iterator[Finding]:
         )
 
 
-def _not_stored(fqn: str, what: str = "") -> Finding:
-    return Finding(
-        "chunk-not-stored",
-        f"the metadata tells no place in a file{what}; a load that needs it fails",
-        fqn=fqn,
-    )
-
-
-def _of_tensor(tensor: Tensor) -> Iterator[Finding]:
-    fqn, itemsize = tensor.fqn, tensor.dtype.itemsize
-    inside = [chunk for chunk in tensor.chunks if is_inside(chunk, tensor.shape)]
-    for chunk in tensor.chunks:
-        if not is_inside(chunk, tensor.shape):
-            yield Finding(
-                "chunk-outside",
-                f"a chunk at {chunk.offsets} of {chunk.sizes} lies outside the tensor's "
-                f"{tensor.shape}; a load takes wrong elements or fails",
-                chunk.file,
-                fqn,
-            )
-        elif chunk.file is None:
-            yield _not_stored(fqn, f" for the chunk at {chunk.offsets}")
-        elif not chunk.transforms and 0 < chunk.byte_length < chunk.numel * itemsize:
-            yield Finding(
-                "chunk-too-short",
-                f"the chunk at {chunk.offsets} has {chunk.numel * itemsize:,} bytes of elements, "
-                f"but {chunk.byte_length:,} bytes in the file; a load of it fails",
-                chunk.file,
-                fqn,
-            )
-    # Where each rank has its own metadata, ranks may store the same box: each reads its own.
-    by_metadata: dict[str, list[Chunk]] = {}
-    for chunk in inside:
-        by_metadata.setdefault(chunk.metadata_file, []).append(chunk)
-    for chunks in by_metadata.values():
-        try:
-            pair = first_overlap(chunks)
-        except TooTangledError:
-            yield Finding(
-                "chunks-tangled", "its chunks overlap too much to compare each with each", fqn=fqn
-            )
-            return
-        if pair is not None:
-            yield Finding(
-                "chunks-overlap",
-                f"the chunks at {pair[0].offsets} and {pair[1].offsets} hold the same elements; "
-                f"which of them a load takes is chance",
-                pair[1].file,
-                fqn,
-            )
-            return
-    distinct = list({(c.offsets, c.sizes): c for c in inside}.values())
-    missing = tensor.numel - volume(distinct)
-    if missing > 0:
-        yield Finding(
-            "chunks-gap",
-            f"{missing:,} of its {tensor.numel:,} elements are in no chunk; a load leaves them "
-            f"as they were, without an error",
-            fqn=fqn,
-        )
-
-
-def _of_file(
-    name: str, file: File | None, records: list[_Record]
-) -> tuple[list[Finding], list[_Record]]:
-    """Check one data file; return findings, and the records that lie wholly in it."""
-    needed = _entries(records)
-    if file is None:
-        message = f"{needed} lie in it; a load of any of them fails"
-        return [Finding("file-missing", message, name)], []
-    if file.size_bytes == 0:
-        message = f"it has no bytes, but {needed} should lie in it; a load of any of them fails"
-        return [Finding("file-empty", message, name)], []
-    findings: list[Finding] = []
-    whole: list[_Record] = []
-    cut: list[_Record] = []
-    for entry, record in sorted(records, key=lambda pair: pair[1].byte_offset):
-        fqn = entry.fqn
-        if record.byte_offset < 0 or record.byte_length <= 0:
-            message = (
-                f"its record is said to start at byte {record.byte_offset} and to have "
-                f"{record.byte_length} bytes; a load of it fails"
-            )
-            findings.append(Finding("range-impossible", message, name, fqn))
-        elif record.byte_offset + record.byte_length > file.size_bytes:
-            cut.append((entry, record))
-        else:
-            whole.append((entry, record))
-    if cut:
-        reach = max(record.byte_offset + record.byte_length for _, record in cut)
-        message = (
-            f"it has {file.size_bytes:,} bytes, but {_entries(cut)} should reach to byte "
-            f"{reach:,}; a load of any of them fails"
-        )
-        findings.append(Finding("file-truncated", message, name, cut[0][0].fqn))
-    end = 0
-    hole = 0
-    last = ""
-    overlap = False
-    for entry, record in whole:
-        fqn = entry.fqn
-        again = fqn == last and record.byte_offset + record.byte_length == end  # one chunk, twice
-        if record.byte_offset < end and not overlap and not again:
-            overlap = True
-            message = (
-                f"its record and that of {last} share bytes of the file; one of them is not what "
-                f"was saved"
-            )
-            findings.append(Finding("ranges-overlap", message, name, fqn))
-        hole += max(0, record.byte_offset - end)
-        end, last = max(end, record.byte_offset + record.byte_length), fqn
-    if hole:
-        message = f"{hole:,} bytes between its records belong to no entry; DCP leaves no such holes"
-        findings.append(Finding("file-hole", message, name))
-    if not cut and end < file.size_bytes:
-        message = (
-            f"{file.size_bytes - end:,} bytes follow its last record; DCP ends a file there, so "
-            f"it may be another save's, and its records may hold that save's values"
-        )
-        findings.append(Finding("file-longer", message, name))
-    return findings, whole
-
-
 def _of_folder(
     checkpoint: Checkpoint,
     files: dict[str, File],
-    by_file: dict[str, list[_Record]],
+    by_file: dict[str, list[StoredRecord]],
 ) -> Iterator[Finding]:
     ranks = {
         int(match[1])
@@ -295,9 +173,3 @@ def _of_folder(
                     "file was only copied. Which of both cannot be proven",
                     name,
                 )
-
-
-def _entries(records: list[_Record]) -> str:
-    fqns = list(dict.fromkeys(entry.fqn for entry, _ in records))
-    more = f" and {len(fqns) - 1} more entries" if len(fqns) > 1 else ""
-    return f"records of {fqns[0]}{more}"

@@ -20,15 +20,26 @@ never holds (protocol 0 text forms, extension registry, out-of-band buffers) are
 
 from __future__ import annotations
 
-import gc
 import pickletools
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from struct import unpack_from
 from typing import Any
 
 from dcp_tutor.checkpoints.idioms import OBJECT, SPENT, Idioms
+from dcp_tutor.checkpoints.inert import (
+    KEYS,
+    Global,
+    Object,
+    RefusedError,
+    alias,
+    as_text,
+    counted,
+    extend,
+    line_at,
+    refused,
+    set_items,
+)
 
 _MAX_INT_BYTES = 8  # a tensor's sizes, offsets and byte counts are 64-bit numbers
 _CONTAINER_PER_BYTES = 6
@@ -37,47 +48,6 @@ _FREE_CONTAINERS = 4096
 _TOO_MANY = "more containers than a file of its size can fill"
 
 _NAMES = {ord(op.code): op.name for op in pickletools.opcodes}
-
-
-class RefusedError(ValueError):
-    """The pickle holds something that no checkpoint needs; says what, and at which byte."""
-
-
-class Global:
-    """A name that the pickle would have imported. Equal names are the same `Global`."""
-
-    __slots__ = ("module", "name")
-
-    def __init__(self, module: str, name: str) -> None:
-        self.module = module
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"{self.module}.{self.name}"
-
-
-class Object:
-    """What the pickle would have constructed: `cls(*args)`, then given `state`.
-
-    Hashed and compared by identity, so that a dict of a million of them costs no hashing of
-    what they hold, and so that a hostile file cannot make them collide.
-    """
-
-    __slots__ = ("args", "cls", "state")
-
-    def __init__(self, cls: Any, args: Any) -> None:
-        self.cls = cls
-        self.args = args
-        self.state: Any = None
-
-    def __repr__(self) -> str:
-        # Not through objects of objects: a hostile file nests them deeper than Python recurses.
-        return f"<{self.cls!r}>" if type(self.cls) is Global else "<object>"
-
-
-_KEYS = frozenset({str, Object})
-_LARGEST_INT_KEY = 2**31
-_LONGEST_TUPLE_KEY = 8
 
 
 def run(
@@ -111,22 +81,6 @@ def run(
     except (IndexError, struct.error):
         message = "it ends in the middle of an instruction, or takes from an empty stack"
         raise RefusedError(message) from None
-
-
-@contextmanager
-def without_gc() -> Iterator[None]:
-    """Keep the garbage collector away while millions of objects are made and all stay alive.
-
-    It would walk them again and again: three quarters of the time that `pickle.load` takes for
-    1,024 ranks x 723 tensors is spent so.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _run(
@@ -166,7 +120,7 @@ def _run(
                 value = memo[unpack_from("<I", data, position)[0]]
                 position += 4
             if value is SPENT or (type(value) is dict and id(value) in spent):
-                raise _refused(position, "an object's state, wanted a second time")
+                raise refused(position, "an object's state, wanted a second time")
             if value is size_class and (phrase := idioms.size(position)):
                 value, position = phrase
             push(value)
@@ -180,14 +134,14 @@ def _run(
             stack[-1] = (stack[-1],)
             budget -= 1
             if budget < 0:
-                raise _refused(position, _TOO_MANY)
+                raise refused(position, _TOO_MANY)
         elif op == 0x52:  # REDUCE
             args = pop()
             cls = stack[-1]
             if type(args) is not tuple:
-                raise _refused(position, "a call whose arguments are no tuple")
+                raise refused(position, "a call whose arguments are no tuple")
             if type(cls) is Global and (cls.module, cls.name) in aliases:
-                stack[-1] = _alias(args, position)
+                stack[-1] = alias(args, position)
             else:
                 stack[-1] = Object(cls, args)
         elif op == 0x86:  # TUPLE2
@@ -196,7 +150,7 @@ def _run(
         elif op == 0x81:  # NEWOBJ
             args = pop()
             if type(args) is not tuple or type(stack[-1]) is not Global:
-                raise _refused(position, "an object whose class is no global")
+                raise refused(position, "an object whose class is no global")
             stack[-1] = Object(stack[-1], args)
         elif op == 0x29:  # EMPTY_TUPLE
             if data[position : position + 5] == OBJECT and type(stack[-1]) is Global:
@@ -215,7 +169,7 @@ def _run(
             push({})
             budget -= 1
             if budget < 0:
-                raise _refused(position, _TOO_MANY)
+                raise refused(position, _TOO_MANY)
         elif op == 0x28:  # MARK
             marks.append(len(stack))
         elif op == 0x75:  # SETITEMS
@@ -223,15 +177,15 @@ def _run(
             items = stack[mark:]
             del stack[mark:]
             target, keys = stack[-1], items[::2]
-            if type(target) is dict and _KEYS.issuperset(map(type, keys)) and len(items) % 2 == 0:
+            if type(target) is dict and KEYS.issuperset(map(type, keys)) and len(items) % 2 == 0:
                 target.update(zip(keys, items[1::2]))  # noqa: B905 - lengths were compared
             else:
-                _set_items(target, keys, items[1::2], position)
+                set_items(target, keys, items[1::2], position)
         elif op == 0x62:  # BUILD
             state = pop()
             target = stack[-1]
             if type(target) is not Object or target.state is not None:
-                raise _refused(position, "a state for what is no object, or a second state")
+                raise refused(position, "a state for what is no object, or a second state")
             target.state = state
             spent.add(id(state))
         elif op == 0x8C:  # SHORT_BINUNICODE
@@ -239,7 +193,7 @@ def _run(
             position = start + data[position]
             raw = data[start:position]
             text = strings.get(raw)
-            push(_text(raw, strings, start, position > end) if text is None else text)
+            push(as_text(raw, strings, start, position > end) if text is None else text)
         elif op == 0x4A:  # BININT
             push(unpack_from("<i", data, position)[0])
             position += 4
@@ -247,9 +201,9 @@ def _run(
             third, second = pop(), pop()
             stack[-1] = (stack[-1], second, third)
         elif op == 0x8A:  # LONG1
-            start, position = _counted(data, position, 1)
+            start, position = counted(data, position, 1)
             if position - start > _MAX_INT_BYTES:
-                raise _refused(position, f"a number of {position - start} bytes")
+                raise refused(position, f"a number of {position - start} bytes")
             push(int.from_bytes(data[start:position], "little", signed=True))
         elif op == 0x74:  # TUPLE
             mark = marks.pop()
@@ -262,32 +216,32 @@ def _run(
             push([])
             budget -= 1
             if budget < 0:
-                raise _refused(position, _TOO_MANY)
+                raise refused(position, _TOO_MANY)
         elif op == 0x65 or op == 0x90:  # APPENDS, ADDITEMS
             mark = marks.pop()
             items = stack[mark:]
             del stack[mark:]
-            _extend(stack[-1], items, position)
+            extend(stack[-1], items, position)
         elif op == 0x61:  # APPEND
             item = pop()
-            _extend(stack[-1], [item], position)
+            extend(stack[-1], [item], position)
         elif op == 0x73:  # SETITEM
             value, key = pop(), pop()
-            _set_items(stack[-1], [key], [value], position)
+            set_items(stack[-1], [key], [value], position)
         elif op == 0x95:  # FRAME
-            position, _ = _counted(data, position, 8)
+            position, _ = counted(data, position, 8)
         elif op == 0x80:  # PROTO
             if not 2 <= data[position] <= 5:
-                raise _refused(position, f"pickle protocol {data[position]}; 2 to 5 are known")
+                raise refused(position, f"pickle protocol {data[position]}; 2 to 5 are known")
             position += 1
         elif op == 0x93 or op == 0x63:  # STACK_GLOBAL, GLOBAL
             if op == 0x93:
                 name, module = pop(), pop()
             else:
-                module, position = _line(data, position)
-                name, position = _line(data, position)
+                module, position = line_at(data, position)
+                name, position = line_at(data, position)
             if type(name) is not str or type(module) is not str:
-                raise _refused(position, "a global whose name is no text")
+                raise refused(position, "a global whose name is no text")
             found = globals_.get((module, name))
             if found is None:
                 found = globals_[(module, name)] = Global(module, name)
@@ -296,18 +250,18 @@ def _run(
                     size_class = idioms.size_class = found
             push(found)
         elif op == 0x58 or op == 0x8D:  # BINUNICODE, BINUNICODE8
-            start, position = _counted(data, position, 4 if op == 0x58 else 8)
-            push(_text(data[start:position], strings, start, False))
+            start, position = counted(data, position, 4 if op == 0x58 else 8)
+            push(as_text(data[start:position], strings, start, False))
         elif op == 0x71 or op == 0x72:  # BINPUT, LONG_BINPUT
             width = 1 if op == 0x71 else 4
             number = int.from_bytes(data[position : position + width], "little")
             position += width
             if number != len(memo):
-                raise _refused(position, f"memo number {number} where {len(memo)} is next")
+                raise refused(position, f"memo number {number} where {len(memo)} is next")
             memo.append(stack[-1])
         elif op == 0x43 or op == 0x42 or op == 0x8E:  # SHORT_BINBYTES, BINBYTES, BINBYTES8
             width = 1 if op == 0x43 else 4 if op == 0x42 else 8
-            start, position = _counted(data, position, width)
+            start, position = counted(data, position, width)
             push(data[start:position])
         elif op == 0x47:  # BINFLOAT
             push(unpack_from(">d", data, position)[0])
@@ -329,75 +283,4 @@ def _run(
         elif op == 0x2E:  # STOP
             return pop()
         else:
-            raise _refused(position, f"the opcode {_NAMES.get(op, hex(op))}")
-
-
-def _refused(position: int, what: str) -> RefusedError:
-    return RefusedError(f"{what}, at byte {position - 1}")
-
-
-def _alias(args: tuple[Any, ...], position: int) -> Any:
-    if not args:
-        return {}
-    if len(args) != 1 or type(args[0]) not in (tuple, list, dict):
-        raise _refused(position, "a torch.Size made of something other than a tuple")
-    return args[0]
-
-
-def _set_items(target: Any, keys: list[Any], values: list[Any], position: int) -> None:
-    if type(target) is not dict:
-        if type(target) is Object:
-            return  # a dict of an unknown class: named and skipped by the reader
-        raise _refused(position, "items for what is no dict")
-    if len(keys) != len(values):
-        raise _refused(position, "a key without a value")
-    if not _KEYS.issuperset(map(type, keys)):
-        for key in keys:
-            if not _is_cheap_key(key):
-                raise _refused(position, f"a dict key that is a {type(key).__name__}")
-    target.update(zip(keys, values, strict=True))
-
-
-def _is_cheap_key(key: Any) -> bool:
-    # Small numbers do not collide in Python's dict; long ones can be made to.
-    if type(key) is tuple and len(key) <= _LONGEST_TUPLE_KEY:
-        return all(type(part) is not tuple and _is_cheap_key(part) for part in key)
-    if type(key) is int:
-        return -_LARGEST_INT_KEY < key < _LARGEST_INT_KEY
-    return key is None or type(key) in (str, Object, bool)
-
-
-def _extend(target: Any, items: list[Any], position: int) -> None:
-    if type(target) is list:
-        target.extend(items)
-    elif type(target) is not Object:
-        raise _refused(position, "items for what is no list")
-
-
-def _text(raw: bytes, strings: dict[bytes, str], start: int, cut: bool) -> str:
-    # The same few names come once for each rank: kept once, they cost a hundredth of the memory.
-    if cut:
-        raise IndexError
-    try:
-        text = raw.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        raise _refused(start, "text that is no UTF-8") from None
-    return strings.setdefault(raw, text)
-
-
-def _counted(data: bytes, position: int, width: int) -> tuple[int, int]:
-    """Where the bytes after a count start and end; the count is not trusted."""
-    start = position + width
-    stop = start + int.from_bytes(data[position:start], "little")
-    if stop > len(data):
-        raise _refused(
-            position, f"a length of {stop - start} where {len(data) - start} bytes follow"
-        )
-    return start, stop
-
-
-def _line(data: bytes, position: int) -> tuple[str, int]:
-    stop = data.find(b"\n", position, position + 1024)
-    if stop < 0:
-        raise _refused(position, "a global whose name does not end")
-    return data[position:stop].decode("utf-8", "replace"), stop + 1
+            raise refused(position, f"the opcode {_NAMES.get(op, hex(op))}")

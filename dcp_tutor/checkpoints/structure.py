@@ -9,12 +9,13 @@ they stand: telling them is the work of `fsck.py`.
 from __future__ import annotations
 
 import sys
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dcp_tutor.checkpoints import torch_private as names
-from dcp_tutor.checkpoints.machine import Global, Object, RefusedError, run, without_gc
+from dcp_tutor.checkpoints.inert import Global, Object, RefusedError, without_gc
+from dcp_tutor.checkpoints.joining import NOWHERE, Place, StoredPlace, join
+from dcp_tutor.checkpoints.machine import run
 from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 
 if TYPE_CHECKING:
@@ -71,11 +72,6 @@ def parse(data: bytes, folder: Folder | None, metadata_file: str) -> Contents:
     """
     with without_gc():
         return _Reader(folder, metadata_file).contents(data)
-
-
-_Place = tuple[str, int, int, tuple[str, ...]]  # file, byte offset, byte length, transforms
-_NOWHERE: tuple[None, int, int, tuple[str, ...]] = (None, 0, 0, ())
-_Stored = tuple[tuple[int, ...] | None, int | None, _Place]  # offsets, index hint, place
 
 
 class _Reader:
@@ -141,9 +137,9 @@ class _Reader:
             raise RefusedError(f"{what} is {_describe(value)}, without the fields of {wanted[1]}")
         return value.state
 
-    def places(self, value: Any) -> dict[str, list[_Stored]]:
+    def places(self, value: Any) -> dict[str, list[StoredPlace]]:
         """Group `storage_data` by fqn: where each (fqn, offsets) lies."""
-        grouped: dict[str, list[_Stored]] = {}
+        grouped: dict[str, list[StoredPlace]] = {}
         if type(value) is not dict:
             return grouped  # another storage plug-in's own form: the chunks have no file then
         for index, info in value.items():
@@ -158,7 +154,7 @@ class _Reader:
                 grouped.setdefault(fqn, []).append((offset, hint, place))
         return grouped
 
-    def place(self, info: Any, fqn: str) -> _Place | None:
+    def place(self, info: Any, fqn: str) -> Place | None:
         if type(info) is not Object:
             raise RefusedError(f"the place of {fqn!r:.80} in a file is {_describe(info)}")
         state = info.state if type(info.state) is dict else {}
@@ -189,13 +185,13 @@ class _Reader:
         self.sound.add(id(value))
 
     def entry(
-        self, fqn: str, value: Any, stored: list[_Stored], path: tuple[str | int, ...] | None
+        self, fqn: str, value: Any, stored: list[StoredPlace], path: tuple[str | int, ...] | None
     ) -> Entry | None:
         if type(value) is not Object or type(value.cls) is not Global:
             raise RefusedError(f"the entry {fqn!r:.80} is {_describe(value)}")
         kind = (value.cls.module, value.cls.name)
         if kind == names.BYTES:
-            place = stored.pop()[2] if stored else _NOWHERE
+            place = stored.pop()[2] if stored else NOWHERE
             if stored:
                 self.not_listed.add(fqn)
             file, start, length, transforms = place
@@ -220,7 +216,15 @@ class _Reader:
         if type(chunks) is not list:
             raise RefusedError(f"the chunks of {fqn!r:.80} are {_describe(chunks)}")
         boxes = [self.box(chunk, fqn) for chunk in chunks]
-        return Tensor(fqn, dtype, size, self.chunks(fqn, boxes, stored), path, self.folder)
+        places, all_used = join(boxes, stored)
+        if not all_used:
+            self.not_listed.add(fqn)
+        own = self.metadata_file
+        joined = [
+            Chunk(offsets, sizes, place[0], place[1], place[2], place[3], own)
+            for (offsets, sizes), place in zip(boxes, places, strict=True)
+        ]
+        return Tensor(fqn, dtype, size, tuple(joined), path, self.folder)
 
     def dtype(self, properties: Any) -> Any:
         """Find the torch.dtype, or the name of one that this torch does not have."""
@@ -243,47 +247,6 @@ class _Reader:
         if len(offsets) != len(sizes):
             raise RefusedError(f"a chunk of {fqn!r:.80} has offsets {offsets} but sizes {sizes}")
         return offsets, sizes
-
-    def chunks(
-        self,
-        fqn: str,
-        boxes: list[tuple[tuple[int, ...], tuple[int, ...]]],
-        stored: list[_Stored],
-    ) -> tuple[Chunk, ...]:
-        """Join boxes and places as a load does: by equal offsets, the last one winning.
-
-        The index hint finds nearly all. The rest is found by sorting, not by a dict: offsets
-        from a hostile file could be made to collide in one.
-        """
-        places: list[_Place | None] = [None] * len(boxes)
-        rest: list[_Stored] = []
-        for offsets, hint, place in stored:
-            if hint is not None and 0 <= hint < len(boxes) and boxes[hint][0] == offsets:
-                places[hint] = place
-            else:
-                rest.append((offsets, hint, place))
-        if rest or None in places:
-            known = [(o, place) for o, _, place in stored if o is not None]
-            known.sort(key=lambda pair: pair[0])  # stable: of equals, the last stays last
-            offsets_of = [pair[0] for pair in known]
-            for number, (offsets, _) in enumerate(boxes):
-                at = bisect_right(offsets_of, offsets)
-                if places[number] is None and at and offsets_of[at - 1] == offsets:
-                    places[number] = known[at - 1][1]
-            in_boxes = sorted(offsets for offsets, _ in boxes)
-            for wanted, _, _ in rest:
-                at = 0 if wanted is None else bisect_right(in_boxes, wanted)
-                if not at or in_boxes[at - 1] != wanted:
-                    self.not_listed.add(fqn)
-        own = self.metadata_file
-        return tuple(
-            [
-                Chunk(offsets, sizes, place[0], place[1], place[2], place[3], own)
-                if place is not None
-                else Chunk(offsets, sizes, None, 0, 0, (), own)
-                for (offsets, sizes), place in zip(boxes, places, strict=True)
-            ]
-        )
 
     def storage_meta(self, value: Any) -> tuple[str | None, str | None]:
         if type(value) is not Object or type(value.state) is not dict:

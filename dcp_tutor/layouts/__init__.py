@@ -8,6 +8,7 @@ One file for each thing that must be known:
     parsing         from text to a layout
     cuts            the box of each rank, asked of DTensor once per different case
     box             Box
+    words           placements as text
     torch_private   every private name of torch that is relied on
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from dcp_tutor.layouts.box import Box
 from dcp_tutor.layouts.cuts import Cut
-from dcp_tutor.layouts.layout import Axis, Layout, placement_text, placements_text
+from dcp_tutor.layouts.layout import Axis, Layout
+from dcp_tutor.layouts.words import placement_text, placements_text
 
 __all__ = ["Axis", "Box", "Cut", "Layout", "placement_text", "placements_text"]

@@ -26,11 +26,12 @@ from dcp_tutor.layouts.torch_private import (
     split_factor_of,
     strided_shard,
 )
+from dcp_tutor.layouts.words import placement_text, placements_text
 
 SHARDING = ("fsdp", "shard", "dp", "dp_shard")
 """Names of axes along which FSDP2 shards: `Shard(0)` unless told otherwise."""
 
-REPLICATING = ("replicate", "ddp", "dp_replicate", "none")
+REPLICATING = ("replicate", "ddp", "dp_replicate")
 """Names of axes along which everything is held again: `Replicate()` unless told otherwise."""
 
 
@@ -53,6 +54,10 @@ class Axis:
     def is_fsdp(self) -> bool:
         """Whether FSDP2 shards along it, by its name: fsdp, shard, dp, dp_shard."""
         return self.name in SHARDING
+
+
+SINGLE = Axis("single", 1, Replicate())
+"""The one axis of `Layout.parse("single")`: a process alone, which holds whole tensors."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +209,8 @@ class Layout:
         that their ranks do not divide. DCP believes DTensor: a save without any error stores a
         shard under a box that is not its own, and a load leaves elements as they were. Seen on
         torch 2.13: FSDP2 gives rank 7 the last row of this (9, 4), and DTensor tells that rank 6
-        has it. `dcp-tutor verify --deep` finds it in a checkpoint.
+        has it. `dcp-tutor verify --deep` finds it in a checkpoint; without `--deep` it shows where
+        the misplaced rows are longer than a record's wrapping varies.
         """
         shape = _checked(fqn, shape)
         last = tuple(number for number, axis in enumerate(self.axes) if axis.is_fsdp)
@@ -215,6 +221,9 @@ class Layout:
         return placements_text(self.placements(fqn, shape))
 
     def __str__(self) -> str:
+        """Write it as `parse` reads it: "dp=2,tp=2:Shard(1)", "single"; rules are left out."""
+        if self.axes == (SINGLE,):
+            return SINGLE.name
         return ",".join(f"{axis.name}={axis.size}{self._suffix(axis)}" for axis in self.axes)
 
     def _suffix(self, axis: Axis) -> str:
@@ -262,20 +271,6 @@ def usual_placement(name: str) -> Placement | None:
     if name in SHARDING:
         return Shard(0)
     return Replicate() if name in REPLICATING else None
-
-
-def placement_text(placement: Placement) -> str:
-    """Write a placement as torch code: `Shard(0)`, `Replicate()`."""
-    dim, split_factor = sharded_dim(placement), split_factor_of(placement)
-    if split_factor is not None:
-        return f"_StridedShard({dim}, split_factor={split_factor})"
-    return "Replicate()" if dim is None else f"Shard({dim})"
-
-
-def placements_text(placements: Sequence[Placement]) -> str:
-    """Write placements as torch code: `(Shard(0), Replicate())`."""
-    comma = "," * (len(placements) == 1)
-    return f"({', '.join(map(placement_text, placements))}{comma})"
 
 
 def _if_it_fits(placement: Placement, ndim: int) -> Placement:

@@ -11,12 +11,13 @@ from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts.layout import (
     REPLICATING,
     SHARDING,
+    SINGLE,
     Axis,
     Layout,
-    placement_text,
     usual_placement,
 )
 from dcp_tutor.layouts.torch_private import sharded_dim, strided_shard
+from dcp_tutor.layouts.words import placement_text
 
 _EXAMPLES = '"fsdp=4", "replicate=2,shard=4", "dp=2,tp=2:Shard(1)", "single"'
 _AXIS = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*(\d+)\s*(?::(.*))?", re.DOTALL)
@@ -37,9 +38,8 @@ def parse_layout(
             f"a layout is a Layout or its text, such as {_EXAMPLES}, not a {type(text).__name__}"
         )
     rules = {} if placements is None else placements
-    if text.strip() == "single":
-        text = "none=1"
-    axes = tuple(_axis(part, text, bool(rules)) for part in _split(text))
+    alone = text.strip() == SINGLE.name
+    axes = (SINGLE,) if alone else tuple(_axis(p, text, bool(rules)) for p in _split(text))
     if not axes:
         raise UsageError(f"the layout {text!r} has no axis; write {_EXAMPLES}")
     names = [axis.name for axis in axes]
@@ -117,7 +117,7 @@ def _axis(part: str, text: str, has_rules: bool) -> Axis:
             f'its size, "{name}={size}:{placement_text(Shard(1))}", or one for each axis and '
             f'pattern of names, placements={{"*.w1.weight": "Shard(0), Shard(0)"}}. Without that '
             f"are known: {', '.join(SHARDING)} (Shard(0)); "
-            f"{', '.join(REPLICATING[:-1])} (Replicate())"
+            f"{', '.join(REPLICATING)} (Replicate())"
         )
     return Axis(name, size, Replicate() if usual is None else usual)
 

@@ -9,6 +9,7 @@
 One file for each thing that must be known:
     loading         plan_load, LoadPlan, RankLoad
     reads           TensorLoad, Read
+    amounts         Amounts: bytes needed and read, and how many times the one is the other
     saving          plan_save, SavePlan, RankSave
     writes          TensorSave, Write
     overlaps        which parts of stored boxes fill which wanted boxes
@@ -24,6 +25,7 @@ One file for each thing that must be known:
 
 from __future__ import annotations
 
+from dcp_tutor.plans.amounts import Amounts
 from dcp_tutor.plans.loading import LoadPlan, RankLoad, plan_load
 from dcp_tutor.plans.reads import Read, TensorLoad
 from dcp_tutor.plans.saving import RankSave, SavePlan, plan_save
@@ -31,6 +33,7 @@ from dcp_tutor.plans.shapes import TensorShape, model_shapes
 from dcp_tutor.plans.writes import TensorSave, Write
 
 __all__ = [
+    "Amounts",
     "LoadPlan",
     "RankLoad",
     "RankSave",

@@ -12,12 +12,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dcp_tutor.checkpoints import Blob, Checkpoint, open_checkpoint
 from dcp_tutor.errors import CheckpointUnreadable, UsageError
 from dcp_tutor.layouts import Layout
+from dcp_tutor.plans.amounts import Amounts
 from dcp_tutor.plans.overlaps import Boxes, Overlaps, overlaps
 from dcp_tutor.plans.reads import Read, TensorLoad
 from dcp_tutor.plans.saving import SavePlan
@@ -51,9 +53,10 @@ class LoadPlan(Mapping[str, TensorLoad]):
     """Which rank reads what: a mapping from fqn to `TensorLoad`.
 
         plan = plan_load("runs/step-3", "fsdp=2")
-        plan.amplification  # 1.9: bytes read for each byte needed
+        plan.amplification  # 2.05: bytes of the records read for each byte needed
+        plan.element_amplification  # 2.00: the same for elements, without the records' wrapping
 
-    A blob is read whole by every rank; it counts as needed what is read of it.
+    A blob is read whole by every rank; what is read of it counts as needed, and as elements.
 
     Attributes:
         layout: of the ranks that load.
@@ -115,6 +118,12 @@ class LoadPlan(Mapping[str, TensorLoad]):
         """Bytes of the records that all ranks read; a record that is read twice counts twice."""
         return sum(rank.read_bytes for rank in self.ranks)
 
+    @cached_property
+    def element_bytes(self) -> int:
+        """Bytes of the elements in these records, and of the blobs; compressed ones hold more."""
+        blobs = sum(blob.byte_length for blob in self.blobs) * self.layout.world_size
+        return sum(load.element_bytes for load in self._loads.values()) + blobs
+
     @property
     def unfilled_bytes(self) -> int:
         """Bytes that no rank gets, because no chunk holds them: see `TensorLoad`."""
@@ -127,8 +136,18 @@ class LoadPlan(Mapping[str, TensorLoad]):
 
     @property
     def amplification(self) -> float:
-        """Bytes read for each byte needed; 1.0 where nothing is needed."""
-        return self.read_bytes / self.needed_bytes if self.needed_bytes else 1.0
+        """Bytes of the records read for each byte needed: see `Amounts.amplification`."""
+        return self.amounts.amplification
+
+    @property
+    def element_amplification(self) -> float:
+        """Bytes of the elements read for each byte needed: see `Amounts`."""
+        return self.amounts.element_amplification
+
+    @property
+    def amounts(self) -> Amounts:
+        """What all ranks need and read, all together."""
+        return Amounts(self.needed_bytes, self.read_bytes, self.element_bytes)
 
     @property
     def files_opened(self) -> int:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch.distributed.tensor import Placement
 
 from dcp_tutor.checkpoints import Chunk
 from dcp_tutor.layouts import Box, Cut
+from dcp_tutor.plans.amounts import Amounts
 from dcp_tutor.plans.overlaps import Overlaps
 from dcp_tutor.plans.stored import Stored
 
@@ -30,6 +32,7 @@ class Read:
         sizes: of the part, in elements.
         needed_bytes: of the part.
         read_bytes: of the chunk's whole record, which DCP reads to get the part.
+        element_bytes: of the chunk's elements: what is read, without the record's wrapping.
 
     """
 
@@ -43,6 +46,7 @@ class Read:
     sizes: tuple[int, ...]
     needed_bytes: int
     read_bytes: int
+    element_bytes: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +99,18 @@ class TensorLoad:
         return int((records * self._cut.ranks_of_box).sum())
 
     @property
+    def element_bytes(self) -> int:
+        """Bytes of the elements in these records: what is read, without the records' wrapping."""
+        sizes = self._stored.boxes.sizes[self._overlaps.stored]
+        elements = self._overlaps.sum_by_box(sizes.prod(axis=1, dtype=np.int64))
+        return int((elements * self._cut.ranks_of_box).sum()) * self.dtype.itemsize
+
+    @property
+    def amounts(self) -> Amounts:
+        """What all ranks need and read of it, and how many times the one is the other."""
+        return Amounts(self.needed_bytes, self.read_bytes, self.element_bytes)
+
+    @property
     def num_chunks(self) -> int:
         """How many chunks it has in the checkpoint."""
         return len(self._stored.number)
@@ -133,6 +149,7 @@ class TensorLoad:
                     sizes=sizes,
                     needed_bytes=numel * self.dtype.itemsize,
                     read_bytes=chunk.byte_length,
+                    element_bytes=chunk.numel * self.dtype.itemsize,
                 )
 
 

@@ -7,13 +7,14 @@ in the whole tensor, `in_chunk` in the stored chunk, `in_shard` in the reading r
 `load_form`; "reads" is there when it is asked for by the tensor's fqn, in the order of ranks:
 
     {"form": "dcp-tutor/load-plan/1", "source": str, "layout": layout,
-     "totals": {"needed_bytes": int, "read_bytes": int, "amplification": float, "reads": int,
+     "totals": {"needed_bytes": int, "read_bytes": int, "element_bytes": int,
+                "amplification": float, "element_amplification": float, "reads": int,
                 "files_opened": int, "unfilled_bytes": int},
      "ranks": [{"rank": int, "needed_bytes": int, "read_bytes": int, "reads": int,
                 "files": int}],
      "tensors": [{"fqn": str, "dtype": str, "shape": [int], "placements": str, "chunks": int,
-                  "needed_bytes": int, "read_bytes": int, "unfilled_bytes": int,
-                  "misplaced": [int]}],
+                  "needed_bytes": int, "read_bytes": int, "element_bytes": int,
+                  "unfilled_bytes": int, "misplaced": [int]}],
      "blobs": [{"fqn": str, "file": str, "byte_offset": int, "byte_length": int}],
      "reads": [{"rank": int, "chunk": int, "file": str, "byte_offset": int, "byte_length": int,
                 "written_by": int | null, "in_tensor": [int], "in_chunk": [int],
@@ -60,7 +61,9 @@ def load_form(plan: LoadPlan, reads_of: str | None = None) -> dict[str, Any]:
         "totals": {
             "needed_bytes": plan.needed_bytes,
             "read_bytes": plan.read_bytes,
+            "element_bytes": plan.element_bytes,
             "amplification": plan.amplification,
+            "element_amplification": plan.element_amplification,
             "reads": plan.reads_count,
             "files_opened": plan.files_opened,
             "unfilled_bytes": plan.unfilled_bytes,
@@ -75,6 +78,7 @@ def load_form(plan: LoadPlan, reads_of: str | None = None) -> dict[str, Any]:
                 "chunks": load.num_chunks,
                 "needed_bytes": load.needed_bytes,
                 "read_bytes": load.read_bytes,
+                "element_bytes": load.element_bytes,
                 "unfilled_bytes": load.unfilled_bytes,
                 "misplaced": list(load.misplaced),
             }

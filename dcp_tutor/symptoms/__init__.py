@@ -11,6 +11,8 @@
 | `system` | Python's and the system's |
 | `registry` | all of them, in the order of the page |
 | `matching` | from a pasted text to entries, best first |
+| `quotes` | from a part of a message to its entry |
+| `plain` | texts without what may differ between two pastes |
 | `page` | the page `notebooks/troubleshooting.md` |
 
 To add an entry: write a `Symptom` into the file of its kind, a real sample of its message into

@@ -27,6 +27,20 @@ SYMPTOMS: tuple[Symptom, ...] = (
         cases=("one-rank-only",),
     ),
     Symptom(
+        code="left-while-connecting",
+        says=(
+            "Gloo connectFullMesh failed with <place> Connection closed by peer",
+            "Gloo connectFullMesh failed with <place> Connection reset by peer",
+        ),
+        source="torch",
+        cause="A rank left while others still connected: it failed, or its program ended (or "
+        "destroyed its group) right after `init_process_group` or `init_device_mesh`, which do "
+        "not wait for all ranks.",
+        mend="Look for a rank that raised something else. If none did, type `dist.barrier()` "
+        "before `dist.destroy_process_group()`, and before any rank leaves.",
+        general=True,
+    ),
+    Symptom(
         code="full-mesh",
         says=("Gloo connectFullMesh failed with",),
         source="torch",

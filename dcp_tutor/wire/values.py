@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dcp_tutor.wire.torch_private import waited
+
 
 class CannotCross(ValueError):
     """A value cannot cross. The message names it and says what to write instead."""
@@ -22,7 +24,8 @@ def write_values(values: Mapping[str, Any], path: Path) -> None:
     """Write named values to `path`.
 
     Tensors go to the CPU, and a view takes only its own elements with it, not the storage
-    behind it. A path at the top becomes its string.
+    behind it; a collective's result that is still on its way (`AsyncCollectiveTensor`) is waited
+    for. A path at the top becomes its string.
 
     Raises:
         CannotCross: naming the value that cannot, and what to write instead.
@@ -68,7 +71,7 @@ def _portable(name: str, value: Any) -> Any:
             f"or `{name}.to_local()` for this rank's shard."
         )
     if isinstance(value, torch.Tensor):
-        tensor = value.detach().cpu()
+        tensor = waited(value).detach().cpu()
         whole_storage = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
         return tensor if whole_storage else tensor.clone()
     if isinstance(value, Path):

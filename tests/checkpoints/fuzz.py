@@ -25,7 +25,7 @@ import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 
 from dcp_tutor.checkpoints import Tensor, open_checkpoint
-from dcp_tutor.checkpoints.machine import RefusedError
+from dcp_tutor.checkpoints.inert import RefusedError
 from dcp_tutor.checkpoints.structure import Contents, parse
 from dcp_tutor.checkpoints.torch_private import KNOWN, dtypes
 from dcp_tutor.errors import CheckpointUnreadable

@@ -221,6 +221,35 @@ def test_each_gap_and_overlap_names_its_tensor(copy_of: CopyOf) -> None:
     assert gap.fqn == "w" and "16 of its 64 elements" in gap.message
 
 
+@pytest.mark.parametrize(("columns", "seen"), [(128, {"record-size-odd"}), (16, set())])
+def test_records_that_hold_other_rows_than_their_boxes(
+    tmp_path: Path, columns: int, seen: set[str]
+) -> None:
+    """Nine and seven rows lie in the files, and the metadata tells of eight and eight."""
+    path = save(tmp_path / "c", {"up": torch.ones(9, columns), "down": torch.ones(7, columns)})
+
+    def two_boxes(md: Any) -> None:
+        entries, places = md.state_dict_metadata, {i.fqn: p for i, p in md.storage_data.items()}
+        whole = entries.pop("up")
+        del entries["down"]
+        whole.size = torch.Size((16, columns))
+        whole.chunks = [chunk((0, 0), (8, columns)), chunk((8, 0), (8, columns))]
+        entries["w"] = whole
+        md.storage_data = {
+            MetadataIndex("w", (0, 0)): places["up"],
+            MetadataIndex("w", (8, 0)): places["down"],
+        }
+        md.planner_data = None
+
+    assert codes(path) == set()
+    edit_metadata(path, two_boxes)
+    assert codes(path) == seen
+    assert codes(path, deep=True) == seen | {"record-differs"}
+    for finding in check(path):
+        assert "about 512 bytes too many" in finding.message
+        assert "(2 of its 2 records are odd)" in finding.message
+
+
 def test_a_save_killed_over_an_older_one(saves: Path) -> None:
     assert codes(saves / "killed_before_data_over") == set()  # the old one is whole
     assert "file-truncated" in codes(saves / "killed_in_data_over")

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from dcp_tutor.checkpoints import machine
-from dcp_tutor.checkpoints.machine import Global, Object, RefusedError, run
+from dcp_tutor.checkpoints.inert import Global, Object, RefusedError
+from dcp_tutor.checkpoints.machine import run
 
 SIZE = frozenset({("torch", "Size"), ("collections", "OrderedDict")})
 

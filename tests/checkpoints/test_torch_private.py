@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import inspect
 import io
+import math
 import pickle
 import zipfile
 from pathlib import Path
@@ -15,8 +16,10 @@ import torch
 from checkpoint_making import save
 from torch.distributed.checkpoint import filesystem, metadata
 
+from dcp_tutor.checkpoints import chunk_checks
 from dcp_tutor.checkpoints import torch_private as names
-from dcp_tutor.checkpoints.machine import Global, Object, run
+from dcp_tutor.checkpoints.inert import Global, Object
+from dcp_tutor.checkpoints.machine import run
 
 
 def test_it_was_checked_on_the_torch_that_is_installed() -> None:
@@ -78,6 +81,21 @@ def test_records_name_their_storage(key: tuple[str, str], dtype: torch.dtype) ->
     )  # fmt: skip
     assert (value.args[0].args[1].module, value.args[0].args[1].name) == key
     assert value.args[2] == (3,)
+
+
+@pytest.mark.parametrize(
+    "dtype", [*names.storage_dtypes().values(), torch.float8_e4m3fn, torch.float8_e5m2fnuz]
+)
+def test_records_of_a_dtype_have_about_the_same_wrapping(dtype: torch.dtype) -> None:
+    """`verify` compares them: what lies beyond this is no wrapping."""
+    shapes = [(), (0,), (1,), (255,), (256,), (65_536,), (70_001,), (0, 4), (9, 4), (300, 300)]
+    shapes += [(0, 300, 300), (70_000, 3), (1, 1, 1, 1), (64, 3, 7, 7), (513, 1025)]
+    found = []
+    for shape in shapes:
+        stream = io.BytesIO()
+        torch.save(torch.empty(shape, dtype=dtype), stream)
+        found.append(len(stream.getvalue()) - math.prod(shape) * dtype.itemsize)
+    assert max(found) - min(found) <= 128 < chunk_checks._WRAPPING_SPREAD / 2
 
 
 def test_archives_that_torch_would_not_open() -> None:

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 
+from dcp_tutor import launch
+from dcp_tutor.wire import torch_private
 from dcp_tutor.wire.values import CannotCross, read_values, write_values
 
 Pair = namedtuple("Pair", "x y")
@@ -128,6 +130,51 @@ def test_a_dtensor_is_refused_with_both_ways_out(dtensor: Any, path: Path) -> No
         assert words in str(caught.value)
     with pytest.raises(CannotCross, match=r"Write `state\['w'\]\.full_tensor\(\)`"):
         write_values({"state": {"w": dtensor}}, path)
+
+
+ROWWISE = """
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor.parallel import RowwiseParallel, parallelize_module
+
+mesh = init_device_mesh("cpu", (2,))
+model = nn.Linear(6, 3)
+with torch.no_grad():
+    model.weight.copy_(torch.arange(18.0).reshape(3, 6))
+    model.bias.fill_(0.5)
+parallelize_module(model, mesh, RowwiseParallel())
+half = torch.ones(2, 3) * (dist.get_rank() + 1)
+answer = model(half)
+kind = type(answer).__name__
+deep = {"rows": [model(half)[1]]}
+dist.barrier()
+dist.destroy_process_group()
+"""
+
+
+def test_what_a_rowwise_layer_returns_crosses() -> None:
+    """Its result is a collective's, which nobody may have waited for when the program ends."""
+    run = launch(ROWWISE, nproc_per_node=2, outputs=["answer", "deep", "kind"])
+    weight = torch.arange(18.0).reshape(3, 6)
+    row = weight[:, :3].sum(1) + 2 * weight[:, 3:].sum(1) + 0.5
+    assert run.outputs["kind"] == ["AsyncCollectiveTensor"] * 2
+    for answer, deep in zip(run.outputs["answer"], run.outputs["deep"], strict=True):
+        assert type(answer) is torch.Tensor
+        assert torch.equal(answer, torch.stack([row, row]))
+        assert torch.equal(deep["rows"][0], row)
+
+
+def test_the_private_name_behind_it() -> None:
+    from torch.distributed import _functional_collectives as collectives
+
+    assert torch.__version__.split("+")[0] == torch_private.CHECKED_ON
+    inner = torch.arange(3.0)
+    wrapped = collectives.AsyncCollectiveTensor(inner)
+    assert torch.equal(torch_private.waited(wrapped), inner)
+    assert type(torch_private.waited(wrapped)) is torch.Tensor
+    assert torch_private.waited(inner) is inner
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ from dcp_tutor.layouts.torch_private import local_shape_and_offset, strided_shar
         ("dp_shard=2,fsdp=2", (2, 2), "(Shard(0), Shard(0))"),
         ("x=2:Shard(0),y=2:Shard(0)", (2, 2), "(Shard(0), Shard(0))"),
         ("single", (1,), "(Replicate(),)"),
-        ("none=1", (1,), "(Replicate(),)"),
+        (" single ", (1,), "(Replicate(),)"),
+        ("single=1:Shard(0)", (1,), "(Shard(0),)"),
     ],
 )  # fmt: skip
 def test_text(text: str, mesh_shape: tuple[int, ...], placements: str) -> None:
@@ -52,7 +53,8 @@ def test_text_is_canonical() -> None:
     assert str(Layout.parse(" dp=2 , tp=2:S(1)")) == "dp=2,tp=2:Shard(1)"
     rules = {"*": "Shard(0), Replicate()"}
     assert str(Layout.parse("dp=2,tp=2", rules)) == "dp=2,tp=2"
-    assert str(Layout.parse("single")) == "none=1"
+    assert str(Layout.parse("single")) == "single"
+    assert str(Layout.parse("single", {"*": "Replicate()"})) == "single"
 
 
 def test_rules() -> None:
@@ -145,6 +147,8 @@ def test_alike_tensors_share_a_cut() -> None:
         ("tp=2", 'how are tensors placed along the axis tp of \'tp=2\'? Write a placement behind '
                  'its size, "tp=2:Shard(1)"'),
         ("dp=2,cp=2", '"cp=2:Shard(1)"'),
+        ("single=2", "how are tensors placed along the axis single"),
+        ("fsdp=2,single", "'single' in the layout 'fsdp=2,single' is no axis"),
         ("tp=2:", "'' is no placement; write Shard(0), Shard(1), ... or Replicate()"),
         ("tp=2:Shard", "'Shard' is no placement"),
         ("tp=2:Shard(a)", "'Shard(a)' is no placement"),

@@ -13,7 +13,7 @@ import torch.distributed.checkpoint as dcp
 from dcp_tutor import Layout, model_shapes, plan_load, plan_save
 from dcp_tutor.checkpoints import open_checkpoint
 from dcp_tutor.errors import CheckpointUnreadable, UsageError
-from dcp_tutor.plans import TensorShape, reads, report, writes
+from dcp_tutor.plans import Amounts, TensorShape, reads, report, writes
 
 PARAMETERS = {
     "llama3-8b": 8_030_261_248,
@@ -96,11 +96,48 @@ def test_blobs_are_read_by_every_rank(small: Path) -> None:
     assert plan.amplification == plan.read_bytes / plan.needed_bytes
 
 
+@pytest.mark.parametrize(
+    ("saved", "loaded", "times"),
+    [
+        ("fsdp=4", "fsdp=8", 2.0),  # two ranks read each chunk
+        ("fsdp=8", "fsdp=4", 1.0),
+        ("fsdp=4", "tp=3:Shard(1)", 3.0),
+        ("fsdp=3", "fsdp=2", 1 + 6 / 16),  # the chunk in the middle is read by both
+        ("single", "fsdp=4", 4.0),
+        ("fsdp=4", "single", 1.0),
+    ],
+)
+def test_how_many_times_by_records_and_by_elements(saved: str, loaded: str, times: float) -> None:
+    plan = plan_load(plan_save({"w": (16, 3), "v": (16,)}, saved), loaded)
+    for fqn, load in plan.items():
+        reads = list(plan.reads(fqn))
+        assert load.amounts == Amounts.of(reads)
+        assert load.element_bytes == sum(4 * read.chunk.numel for read in reads)
+    assert plan["w"].amounts.element_amplification == pytest.approx(times)
+    assert plan.amounts == Amounts.of(plan.reads())
+    assert plan.amplification == plan.amounts.amplification
+    assert plan.element_amplification == plan.amounts.element_amplification
+
+
+def test_records_have_a_wrapping_and_blobs_count_whole(small: Path) -> None:
+    plan = plan_load(small, "fsdp=4")
+    blobs = sum(blob.byte_length for blob in plan.blobs)
+    # Each of four ranks reads all 48 numbers of w for its 12, and the scalar.
+    assert plan.element_bytes == 4 * (48 * 4 + 8 + blobs)
+    assert plan.needed_bytes == 4 * (12 * 4 + 8 + blobs)
+    assert plan.amplification > plan.element_amplification > 1
+    totals = plan.to_dict()["totals"]
+    assert totals["element_bytes"] == plan.element_bytes
+    assert totals["element_amplification"] == plan.element_amplification
+    assert plan.to_dict()["tensors"][0]["element_bytes"] == plan["w"].element_bytes
+
+
 def test_only_some(small: Path) -> None:
     assert list(plan_load(small, "fsdp=2", only=["w"])) == ["w"]
     plan = plan_load(small, "fsdp=2", only="n")
     assert list(plan) == [] and [blob.fqn for blob in plan.blobs] == ["n"]
     assert plan_load(small, "fsdp=2", only=[]).amplification == 1.0
+    assert plan_load(small, "fsdp=2", only=[]).element_amplification == 1.0
     with pytest.raises(UsageError, match="no tensor 'v' among the 4 of the checkpoint"):
         plan_load(small, "fsdp=2", only=["w", "v"])
     saved = plan_save({"a": (4,), "b": (4,)}, "fsdp=2")

@@ -104,12 +104,37 @@ def test_what_dcp_opens_and_reads(ranks: int, saved: Saved) -> None:
 
 def test_what_is_misplaced_is_lost_without_an_error(tmp_path: Path, runs_here: None) -> None:
     """Torch 2.13; see `Layout.misplaced`. Where torch mends it, this fails."""
-    run = launch_program("misplace", 8, {"path": str(tmp_path / "c")}, ["held", "loaded"])
+    inputs = {"path": str(tmp_path / "c"), "columns": 4}
+    run = launch_program("misplace", 8, inputs, ["held", "loaded"])
     ranks = Layout.parse("dp=4,tp=2:Shard(0)").misplaced("w", (9, 4))
     lost = [rank for rank in range(8) if run.outputs["loaded"][rank] != run.outputs["held"][rank]]
     assert ranks == (6, 7) and lost == [7]
     assert run.outputs["held"][7] == [[33.0, 34.0, 35.0, 36.0]]
     assert run.outputs["loaded"][7] == [[0.0] * 4]
     checkpoint = open_checkpoint(tmp_path / "c")
+    # Its boxes fill the tensor, and rows of 16 bytes hide in the records' wrapping.
     assert checkpoint.verify().sound and not checkpoint.verify(deep=True).sound
     assert plan_save(checkpoint, "dp=4,tp=2:Shard(0)").misplaced == {"w": (6, 7)}
+
+
+@pytest.mark.parametrize(
+    ("columns", "code", "told"),
+    [
+        (256, "record-size-odd", "the chunk at (8, 0) of (1, 256) has about 1,0"),
+        (1024, "chunk-too-short", "the chunk at (8, 0) has 4,096 bytes of elements, but 1,5"),
+    ],
+)
+def test_what_is_misplaced_shows_in_the_sizes_of_records(
+    columns: int, code: str, told: str, tmp_path: Path, runs_here: None
+) -> None:
+    """One record has a row too few, another one a row that its box has not."""
+    launch_program("misplace", 8, {"path": str(tmp_path / "c"), "columns": columns}, [])
+    checkpoint = open_checkpoint(tmp_path / "c")
+    [finding] = checkpoint.verify()
+    assert (finding.code, finding.fqn, finding.file) == (code, "w", "__6_0.distcp")
+    assert told in finding.message
+    if code == "record-size-odd":
+        assert "bytes too few" in finding.message
+        assert "(2 of its 8 records are odd)" in finding.message
+    deep = [(f.code, f.file) for f in checkpoint.verify(deep=True) if f.code == "record-differs"]
+    assert deep == [("record-differs", "__6_0.distcp"), ("record-differs", "__7_0.distcp")]

@@ -314,6 +314,15 @@ def _groups(_: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
         "torch.distributed.DistNetworkError: failed to recv, got 0 bytes. Connection was likely "
         "closed. Did the remote server shutdown or crash?",
     )
+    for reason in (
+        "Connection closed by peer",
+        "Read error [127.0.0.1]:1: Connection reset by peer",
+    ):
+        yield (
+            "left-while-connecting",
+            f"RuntimeError: Gloo connectFullMesh failed with {gloo} {reason} [127.0.0.1]:27042. "
+            "This is typically caused by a remote worker crashing.",
+        )
     yield (
         "full-mesh",
         f"RuntimeError: Gloo connectFullMesh failed with {gloo.replace('547', '144')} no error",

@@ -86,7 +86,7 @@ def unexplained(path: str, source: str) -> list[str]:
     return [
         text
         for text in texts_in(source)
-        if not find(text)
+        if not find(text, quotes=False)
         and not any(path == file and text.startswith(begin) for file, begin in PARTS)
     ]
 

@@ -91,6 +91,13 @@ def test_several_messages_are_all_found(samples: dict[str, list[str]]) -> None:
     assert {"no-space", "size-mismatch", "rank-sigkill"} <= set(codes(text))
 
 
+def test_a_rank_that_left_while_others_connected_is_told_alone(
+    samples: dict[str, list[str]],
+) -> None:
+    for text in samples["left-while-connecting"]:
+        assert codes(text) == ["left-while-connecting"]
+
+
 def test_a_huge_log_is_quick(samples: dict[str, list[str]]) -> None:
     log = "step 7: loss 0.1 on rank 3 of 4, device cuda\n" * 200_000
     assert codes(log + samples["no-space"][0]) == ["no-space"]

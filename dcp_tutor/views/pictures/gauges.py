@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -29,8 +28,7 @@ def parts_of(read: Read) -> tuple[float, float, float]:
     A record is a zip that `torch.save` wrote: some 1.5 kB around the elements. One that was
     compressed is shorter than its elements; then the parts are those of the compressed bytes.
     """
-    numel = math.prod(read.sizes)
-    elements = read.needed_bytes * read.chunk.numel / numel if numel else 0.0
+    elements = read.element_bytes
     factor = min(1.0, read.read_bytes / elements) if elements else 1.0
     needed = read.needed_bytes * factor
     return needed, elements * factor - needed, read.read_bytes - elements * factor

@@ -10,7 +10,7 @@ from dcp_tutor.checkpoints import Chunk
 from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts import Box, placements_text
-from dcp_tutor.plans import LoadPlan, Read, TensorLoad
+from dcp_tutor.plans import Amounts, LoadPlan, Read, TensorLoad
 from dcp_tutor.views.pictures.cautions import misplaced_caution, unfilled_caution
 from dcp_tutor.views.pictures.gauges import chunk_name
 from dcp_tutor.views.pictures.overlap_drawing import draw_overlap
@@ -70,35 +70,25 @@ class Overlap:
         return sum(not chunk.numel for chunk in self.load.chunks)
 
     @cached_property
-    def needed_bytes(self) -> int:
-        """Bytes that the ranks need, all together."""
-        return sum(read.needed_bytes for read in self.reads)
-
-    @cached_property
-    def read_bytes(self) -> int:
-        """Bytes that they read."""
-        return sum(read.read_bytes for read in self.reads)
-
-    @cached_property
-    def element_bytes(self) -> int:
-        """Bytes of the elements that they read: what is read, without the records' wrapping."""
-        itemsize = self.load.dtype.itemsize
-        return sum(read.chunk.numel * itemsize for read in self.reads)
+    def amounts(self) -> Amounts:
+        """What the ranks need and read, all together."""
+        return Amounts.of(self.reads)
 
     @property
     def totals(self) -> str:
         """How much is needed and read, in a sentence or two."""
-        if not self.needed_bytes:
+        amounts = self.amounts
+        if not amounts.needed_bytes:
             return "Nothing of it is needed."
-        times = f"{self.element_bytes / self.needed_bytes:.2f} times what is needed"
-        which = f", {bytes_text(self.element_bytes)} of it elements: {times}"
-        if self.element_bytes > self.read_bytes:
-            which = f", compressed; {bytes_text(self.element_bytes)} as elements: {times}"
-        elif self.element_bytes == self.read_bytes:
+        times = f"{amounts.element_amplification:.2f} times what is needed"
+        which = f", {bytes_text(amounts.element_bytes)} of it elements: {times}"
+        if amounts.element_bytes > amounts.read_bytes:
+            which = f", compressed; {bytes_text(amounts.element_bytes)} as elements: {times}"
+        elif amounts.element_bytes == amounts.read_bytes:
             which = f", {times}"
         return (
-            f"{count_text(len(self.reads), 'read')}. Needed: {bytes_text(self.needed_bytes)}. "
-            f"Read: {bytes_text(self.read_bytes)}{which}."
+            f"{count_text(len(self.reads), 'read')}. Needed: {bytes_text(amounts.needed_bytes)}. "
+            f"Read: {bytes_text(amounts.read_bytes)}{which}."
         )
 
 
@@ -176,7 +166,8 @@ def _said(overlap: Overlap) -> str:
         f"Reads of {plain(load.fqn)} {shape_text(load.shape)} by {overlap.who} from "
         f"{count_text(len(overlap.order), 'stored chunk')}, ribbons from chunks at the left to "
         f"ranks at the right: {'; '.join(words) or 'none'}. Needed are "
-        f"{bytes_text(overlap.needed_bytes)}, read {bytes_text(overlap.read_bytes)}."
+        f"{bytes_text(overlap.amounts.needed_bytes)}, read "
+        f"{bytes_text(overlap.amounts.read_bytes)}."
     )
 
 

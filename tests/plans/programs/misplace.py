@@ -1,6 +1,6 @@
 """Eight ranks save and load a weight that FSDP2 (4) and tensor parallelism (2) cut unevenly.
 
-Input: `path`. Plain torch. It ends without an error, and that is the point.
+Inputs: `path`, `columns`. Plain torch. It ends without an error, and that is the point.
 """
 
 import torch
@@ -13,9 +13,9 @@ from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_modul
 
 dist.init_process_group("gloo")
 mesh = init_device_mesh("cpu", (4, 2), mesh_dim_names=("dp", "tp"))
-model = nn.Sequential(nn.Linear(4, 9, bias=False))
+model = nn.Sequential(nn.Linear(columns, 9, bias=False))  # noqa: F821
 with torch.no_grad():
-    model[0].weight.copy_(torch.arange(1.0, 37.0).reshape(9, 4))
+    model[0].weight.copy_(torch.arange(1.0, 9 * columns + 1).reshape(9, columns))  # noqa: F821
 parallelize_module(model, mesh["tp"], {"0": ColwiseParallel()})
 fully_shard(model, mesh=mesh["dp"])
 weight = model[0].weight
