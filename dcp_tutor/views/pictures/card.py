@@ -10,6 +10,9 @@ from dcp_tutor.views.pictures.palette import rules
 from dcp_tutor.views.pictures.svg import Markup, element, group
 
 WIDTH = 880
+SHOWN_WIDTH = 840
+"""JupyterLab shows a picture as `<img>` and does not shrink it. Beside its sidebar, a window of
+1280 pixels leaves 848."""
 MARGIN = 22
 INNER = WIDTH - 2 * MARGIN
 _LINE = 18
@@ -130,8 +133,8 @@ def draw_card(
         *marks,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {WIDTH} {total}",
-        width=WIDTH,
-        height=total,
+        width=SHOWN_WIDTH,
+        height=round(total * SHOWN_WIDTH / WIDTH),
         role="img",
         aria_labelledby=f"{scope}-title {scope}-desc",
         class_=f"{scope} {kind}",

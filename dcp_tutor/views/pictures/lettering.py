@@ -10,7 +10,7 @@ from __future__ import annotations
 from dcp_tutor.checkpoints.text import plain
 
 SMALL = 12.5
-"""Size of most texts. A picture is 880 wide; shown at 800, this is 11.4 pixels."""
+"""Size of most texts, where a picture is 880 wide; shown at 800, this is 11.4 pixels."""
 NORMAL = 13.5
 LARGE = 16.5
 

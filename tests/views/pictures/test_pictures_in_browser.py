@@ -72,7 +72,7 @@ def outside(box: list[float], width: float, height: float) -> bool:
 @pytest.mark.parametrize("name", PICTURES)
 def test_nothing_leaves_the_card(name: str, measured: dict[str, Any]) -> None:
     one = measured["light"][name]
-    assert one["width"] == 880
+    assert one["width"] == 840
     for words, *box in [*one["texts"], *one["marks"]]:
         assert not outside(box, one["width"], one["height"]), (words, box)
 
