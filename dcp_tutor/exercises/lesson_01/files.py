@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from dcp_tutor.errors import UsageError
-from dcp_tutor.exercises.evidence import is_blank, read_stored
+from dcp_tutor.exercises.evidence import read_stored
 from dcp_tutor.exercises.lesson_01.model import WEIGHT
+from dcp_tutor.exercises.prediction import NO_NUMBER, need_prediction, need_ranks
 from dcp_tutor.exercises.verdict import Verdict, not_yet, right, undecided, wrong
-from dcp_tutor.launching import limits
 from dcp_tutor.launching.folders import run_folder
 from dcp_tutor.launching.launch import launch
 
@@ -40,11 +40,7 @@ dist.destroy_process_group()
 def judge_files(answer: Any) -> Verdict:
     """Compare a prediction with a save from three ranks that runs now."""
     rows, num_files, rank_of_11 = _read_prediction(answer)
-    if limits.cap_ranks(_FILES_RANKS) < _FILES_RANKS:
-        raise undecided(
-            f"This check saves from {_FILES_RANKS} ranks, and `DCP_TUTOR_MAX_RANKS` allows fewer. "
-            f"Unset it and restart the kernel."
-        )
+    need_ranks(_FILES_RANKS)
     true_rows, files = _save_from_three_ranks(run_folder())
     total = sum(true_rows)
     data_files = sorted(set(files))
@@ -99,36 +95,22 @@ def judge_files(answer: Any) -> Verdict:
 def _read_prediction(answer: Any) -> tuple[list[int], int, int]:
     """Return rows, number of files and rank; a rank may be given by its file's name."""
     names = ("rows", "data_files", "rank_of_row_11")
-    if is_blank(answer):
-        raise not_yet("Nothing is predicted yet. Put a number, or a guess, in place of every `...`")
-    if not isinstance(answer, dict):
-        raise not_yet(
-            f"This check takes the dict `prediction` with {', '.join(f'`{n}`' for n in names)}, "
-            f"and was given a `{type(answer).__name__}`."
-        )
-    open_ = [name for name in names if name not in answer or is_blank(answer[name])]
-    if open_:
-        raise not_yet(
-            f"Still open: {', '.join(f'`{name}`' for name in open_)}. Guess, if you have to; a "
-            f"wrong guess costs nothing here."
-        )
-    rows = answer["rows"]
+    prediction = need_prediction(answer, names)
+    rows = prediction["rows"]
     rows = list(rows.values()) if isinstance(rows, dict) else rows
     if isinstance(rows, str) or not isinstance(rows, Iterable):
         raise not_yet(
             "`rows` wants one number for each of the three ranks, in a list: `[..., ..., ...]`."
         )
-    file = re.fullmatch(r"__(\d+)_\d+\.distcp", str(answer["rank_of_row_11"]))
+    file = re.fullmatch(r"__(\d+)_\d+\.distcp", str(prediction["rank_of_row_11"]))
     try:
         return (
             [int(number) for number in rows],
-            int(answer["data_files"]),
-            int(file[1] if file else answer["rank_of_row_11"]),
+            int(prediction["data_files"]),
+            int(file[1] if file else prediction["rank_of_row_11"]),
         )
     except (TypeError, ValueError):
-        raise not_yet(
-            "Every entry of `prediction` must be a whole number, or a list of them."
-        ) from None
+        raise not_yet(NO_NUMBER) from None
 
 
 @cache

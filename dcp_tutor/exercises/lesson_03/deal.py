@@ -7,11 +7,8 @@ from functools import cache
 from typing import Any
 
 from dcp_tutor.errors import UsageError
-from dcp_tutor.exercises.evidence import (
-    is_blank,
-)
+from dcp_tutor.exercises.prediction import NO_NUMBER, need_prediction, need_ranks
 from dcp_tutor.exercises.verdict import Verdict, not_yet, right, undecided, wrong
-from dcp_tutor.launching import limits
 from dcp_tutor.launching.launch import launch
 
 _DEAL_RANKS = 4
@@ -37,11 +34,7 @@ dist.destroy_process_group()
 def judge_deal(answer: Any) -> Verdict:
     """Compare a prediction with four ranks that shard nine rows now, in two meshes."""
     fsdp, hsdp, length = _read_prediction(answer)
-    if limits.cap_ranks(_DEAL_RANKS) < _DEAL_RANKS:
-        raise undecided(
-            f"This check starts {_DEAL_RANKS} ranks, and `DCP_TUTOR_MAX_RANKS` allows fewer. "
-            f"Unset it and restart the kernel."
-        )
+    need_ranks(_DEAL_RANKS, "starts")
     true_fsdp, true_hsdp, whole = _deal_nine_rows()
     for way, rows in (("fsdp", fsdp), ("hsdp", hsdp)):
         if len(rows) != _DEAL_RANKS:
@@ -118,31 +111,17 @@ def _explain_hsdp(rows: list[int], true: list[int], fsdp: list[int], whole: int)
 def _read_prediction(answer: Any) -> tuple[list[int], list[int], int]:
     """Return the rows in both meshes, and the length."""
     names = ("fsdp", "hsdp", "len")
-    if is_blank(answer):
-        raise not_yet("Nothing is predicted yet. Put a number, or a guess, in place of every `...`")
-    if not isinstance(answer, dict):
-        raise not_yet(
-            f"This check takes the dict `prediction` with {', '.join(f'`{n}`' for n in names)}, "
-            f"and was given a `{type(answer).__name__}`."
-        )
-    open_ = [name for name in names if name not in answer or is_blank(answer[name])]
-    if open_:
-        raise not_yet(
-            f"Still open: {', '.join(f'`{name}`' for name in open_)}. Guess, if you have to; a "
-            f"wrong guess costs nothing here."
-        )
-    fsdp, hsdp = answer["fsdp"], answer["hsdp"]
+    prediction = need_prediction(answer, names)
+    fsdp, hsdp = prediction["fsdp"], prediction["hsdp"]
     if any(isinstance(rows, str) or not isinstance(rows, Iterable) for rows in (fsdp, hsdp)):
         raise not_yet(
             "`fsdp` and `hsdp` want one number for each of the four ranks, in a list: "
             "`[..., ..., ..., ...]`."
         )
     try:
-        return [int(rows) for rows in fsdp], [int(rows) for rows in hsdp], int(answer["len"])
+        return [int(rows) for rows in fsdp], [int(rows) for rows in hsdp], int(prediction["len"])
     except (TypeError, ValueError):
-        raise not_yet(
-            "Every entry of `prediction` must be a whole number, or a list of them."
-        ) from None
+        raise not_yet(NO_NUMBER) from None
 
 
 @cache

@@ -7,11 +7,10 @@ from typing import Any
 from dcp_tutor.exercises import mishaps
 from dcp_tutor.exercises.evidence import (
     Stored,
-    is_saved_by,
     need_folder,
     need_outputs,
     need_run,
-    read_stored,
+    read_saved,
     same,
 )
 from dcp_tutor.exercises.verdict import Verdict, not_yet, right, undecided, wrong
@@ -22,7 +21,7 @@ def judge_tied(answer: Any) -> Verdict:
     """Look at what was stored of a tied model, and at what was whole during its forward pass."""
     run = need_run(answer, "my_tied")
     folder = need_folder(run, "my_tied_dir")
-    stored = read_stored(folder) if is_saved_by(run, folder) else None
+    stored = read_saved(run, folder)
     if not run.ok:
         raise _explain_failed_tied(run)
     if len(run.ranks) < 2:

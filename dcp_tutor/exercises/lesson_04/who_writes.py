@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dcp_tutor.errors import UsageError
-from dcp_tutor.exercises.evidence import count, is_blank, read_stored
+from dcp_tutor.exercises.evidence import count, read_stored
+from dcp_tutor.exercises.prediction import need_prediction, need_ranks
 from dcp_tutor.exercises.verdict import Verdict, not_yet, right, undecided, wrong
-from dcp_tutor.launching import limits
 from dcp_tutor.launching.folders import run_folder
 from dcp_tutor.launching.launch import launch
 
@@ -33,11 +33,7 @@ dist.destroy_process_group()
 def judge_who_writes(answer: Any) -> Verdict:
     """Compare a prediction with a save from three ranks that runs now."""
     writers, copies, num_files = _read_prediction(answer)
-    if limits.cap_ranks(_WRITERS_RANKS) < _WRITERS_RANKS:
-        raise undecided(
-            f"This check saves from {_WRITERS_RANKS} ranks, and `DCP_TUTOR_MAX_RANKS` allows "
-            f"fewer. Unset it and restart the kernel."
-        )
+    need_ranks(_WRITERS_RANKS)
     true_files = _save_from_three_ranks(run_folder())
     true_writers = {name: int(files[0].split("_")[2]) for name, files in true_files.items()}
     num_true_files = len({file for files in true_files.values() for file in files})
@@ -96,22 +92,8 @@ def _sums_before(name: str, writers: dict[str, int]) -> list[int]:
 def _read_prediction(answer: Any) -> tuple[dict[str, int], int, int]:
     """Return who writes each tensor, copies of `a`, and number of files."""
     names = ("writer", "copies_of_a", "data_files")
-    if is_blank(answer):
-        raise not_yet("Nothing is predicted yet. Put a number, or a guess, in place of every `...`")
-    if not isinstance(answer, dict):
-        raise not_yet(
-            f"This check takes the dict `prediction` with {', '.join(f'`{n}`' for n in names)}, "
-            f"and was given a `{type(answer).__name__}`."
-        )
-    writer = answer.get("writer")
-    open_ = [name for name in names if name not in answer or is_blank(answer[name])]
-    if isinstance(writer, dict):
-        open_ += [f"writer of {n}" for n in _NUMBERS if n not in writer or is_blank(writer[n])]
-    if open_:
-        raise not_yet(
-            f"Still open: {', '.join(f'`{name}`' for name in open_)}. Guess, if you have to; a "
-            f"wrong guess costs nothing here."
-        )
+    prediction = need_prediction(answer, names, parts={"writer": _NUMBERS})
+    writer = prediction["writer"]
     if not isinstance(writer, dict):
         raise not_yet("`writer` wants one rank for each of the four tensors, in a dict.")
     if any(isinstance(rank, list | tuple | set) for rank in writer.values()):
@@ -124,7 +106,7 @@ def _read_prediction(answer: Any) -> tuple[dict[str, int], int, int]:
             name: int(re.sub(r"^__(\d+)_\d+\.distcp$", r"\1", str(writer[name])))
             for name in _NUMBERS
         }
-        return ranks, int(answer["copies_of_a"]), int(answer["data_files"])
+        return ranks, int(prediction["copies_of_a"]), int(prediction["data_files"])
     except (TypeError, ValueError):
         raise not_yet("Every entry of `prediction` must be a whole number.") from None
 

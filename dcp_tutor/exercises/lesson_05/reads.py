@@ -12,9 +12,8 @@ from typing import Any
 from dcp_tutor.checkpoints.checkpoint import open_checkpoint
 from dcp_tutor.checkpoints.nouns import Tensor
 from dcp_tutor.errors import UsageError
-from dcp_tutor.exercises.evidence import is_blank
+from dcp_tutor.exercises.prediction import NO_NUMBER, need_prediction, need_ranks
 from dcp_tutor.exercises.verdict import Verdict, not_yet, right, undecided, wrong
-from dcp_tutor.launching import limits
 from dcp_tutor.launching.folders import run_folder
 from dcp_tutor.launching.launch import launch
 from dcp_tutor.launching.messages import name_ranks
@@ -78,11 +77,7 @@ class Reads:
 def judge_reads(answer: Any) -> Verdict:
     """Compare a prediction with what rank 1 of four reads of what six have saved, now."""
     ranks, needed, read = _read_prediction(answer)
-    if limits.cap_ranks(_WRITERS) < _WRITERS:
-        raise undecided(
-            f"This check saves from {_WRITERS} ranks, and `DCP_TUTOR_MAX_RANKS` "
-            f"allows fewer. Unset it and restart the kernel."
-        )
+    need_ranks(_WRITERS)
     true = _reads_of_rank_1(run_folder())
     first, last = true.first, true.first + true.needed - 1
     wanted = f"Rank 1 of four wants rows {first} to {last}"
@@ -133,31 +128,17 @@ def judge_reads(answer: Any) -> Verdict:
 def _read_prediction(answer: Any) -> tuple[list[int], int, int]:
     """Return the ranks whose files are opened, rows needed and rows read."""
     names = ("files_of_ranks", "rows_needed", "rows_read")
-    if is_blank(answer):
-        raise not_yet("Nothing is predicted yet. Put a number, or a guess, in place of every `...`")
-    if not isinstance(answer, dict):
-        raise not_yet(
-            f"This check takes the dict `prediction` with {', '.join(f'`{n}`' for n in names)}, "
-            f"and was given a `{type(answer).__name__}`."
-        )
-    open_ = [name for name in names if name not in answer or is_blank(answer[name])]
-    if open_:
-        raise not_yet(
-            f"Still open: {', '.join(f'`{name}`' for name in open_)}. Guess, if you have to; a "
-            f"wrong guess costs nothing here."
-        )
-    ranks = answer["files_of_ranks"]
+    prediction = need_prediction(answer, names)
+    ranks = prediction["files_of_ranks"]
     ranks = [ranks] if isinstance(ranks, str) or not isinstance(ranks, Iterable) else list(ranks)
     try:
         return (
             sorted({int(_rank_of(rank)) for rank in ranks}),
-            int(answer["rows_needed"]),
-            int(answer["rows_read"]),
+            int(prediction["rows_needed"]),
+            int(prediction["rows_read"]),
         )
     except (TypeError, ValueError):
-        raise not_yet(
-            "Every entry of `prediction` must be a whole number, or a list of them."
-        ) from None
+        raise not_yet(NO_NUMBER) from None
 
 
 def _rank_of(rank: Any) -> Any:
