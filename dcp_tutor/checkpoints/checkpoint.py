@@ -9,7 +9,6 @@ rank then reads that rank's alone. (torch 2.13, `filesystem.py` and `state_dict_
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from dcp_tutor.checkpoints.nouns import Blob, Chunk, Entry, Tensor
 from dcp_tutor.checkpoints.storage import File, Folder
 from dcp_tutor.checkpoints.structure import Contents, parse
 from dcp_tutor.checkpoints.torch_private import METADATA_FILE, RANK_METADATA_FILE
+from dcp_tutor.checkpoints.unknown import entry_of
 from dcp_tutor.checkpoints.unreadable import why_unreadable
 from dcp_tutor.errors import CheckpointUnreadable, UsageError
 
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 
 # 1,024 ranks x 723 tensors make 122 MB; the reading may take some 40 times the file's size.
 MOST_METADATA_BYTES = 2 * 2**30
-
-
-class _NoSuchEntryError(UsageError, KeyError):
-    """No entry of this name; a KeyError too, so that `in` and `get` do what they should."""
-
-    __str__ = Exception.__str__
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,13 +119,7 @@ class Checkpoint(Mapping[str, Entry]):
         return verify(self, deep=deep)
 
     def __getitem__(self, fqn: str) -> Entry:
-        try:
-            return self.entries[fqn]
-        except KeyError:
-            near = difflib.get_close_matches(str(fqn), self.entries, n=3, cutoff=0.5)
-            advice = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-            message = f"no entry {fqn!r} among the {len(self.entries)} of {self.url}{advice}"
-            raise _NoSuchEntryError(message) from None
+        return entry_of(self.entries, fqn, self.url, "entry")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dcp_tutor.checkpoints import Blob, Checkpoint, open_checkpoint
+from dcp_tutor.checkpoints.unknown import entry_of
 from dcp_tutor.errors import CheckpointUnreadable, UsageError
 from dcp_tutor.layouts import Layout
 from dcp_tutor.plans.amounts import Amounts
@@ -26,7 +27,6 @@ from dcp_tutor.plans.saving import SavePlan
 from dcp_tutor.plans.stored import CheckpointSource, Files, Stored
 from dcp_tutor.plans.torch_private import data_file
 from dcp_tutor.plans.traffic import Traffic
-from dcp_tutor.plans.unknown import entry_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,11 @@ import numpy as np
 import torch
 
 from dcp_tutor.checkpoints import Blob, Tensor
+from dcp_tutor.checkpoints.unknown import entry_of
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts import Cut, Layout
 from dcp_tutor.plans.dedup import Holders, choose
 from dcp_tutor.plans.shapes import TensorShape
-from dcp_tutor.plans.unknown import entry_of
 from dcp_tutor.plans.writes import TensorSave, Write
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from dcp_tutor.launching.messages import name_ranks
+
 _DIMENSIONS = (("row", "rows"), ("column", "columns"))
 
 
@@ -100,13 +102,8 @@ def ranks_text(ranks: Collection[int], *, most: int = 6) -> str:
     numbers = sorted(set(ranks))
     if not numbers:
         return "no rank"
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    words = [range_text(run[0], len(run)) for run in runs]
-    if len(words) > most:
-        return f"{len(numbers):,} ranks: {', '.join(words[:3])} … {words[-1]}"
-    return f"rank{'s' * (len(numbers) > 1)} {', '.join(words)}"
+    text = name_ranks(numbers)
+    spans = text.partition(" ")[2].split(", ")
+    if len(spans) > most:
+        return f"{len(numbers):,} ranks: {', '.join(spans[:3])} … {spans[-1]}"
+    return text
