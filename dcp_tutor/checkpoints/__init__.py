@@ -11,6 +11,7 @@ One file for each thing that must be known:
     nouns             Chunk, Tensor, Blob
     storage           a folder's files and byte ranges, local or through fsspec
     checkpoint        open_checkpoint, Checkpoint
+    unknown           what is said of an entry that is not there
     unreadable        what a path is when it is no checkpoint
     tree              the keys as a tree, with totals
     read              a tensor or a slice of one

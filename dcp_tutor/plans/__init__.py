@@ -12,6 +12,7 @@ One file for each thing that must be known:
     amounts         Amounts: bytes needed and read, and how many times the one is the other
     saving          plan_save, SavePlan, RankSave
     writes          TensorSave, Write
+    by_fqn          what both plans are: mappings from fqn
     overlaps        which parts of stored boxes fill which wanted boxes
     dedup           which of the ranks that hold the same box writes it
     traffic         bytes and files by rank, without making the reads
@@ -19,7 +20,6 @@ One file for each thing that must be known:
     shapes          shapes of models that all know
     report          the documented JSON forms
     text            plans as tables
-    unknown         what is said of a tensor that is not there
     torch_private   every private name of torch that is relied on
 """
 

@@ -10,7 +10,7 @@ grouped by file, so that a rank opens each file once.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from dcp_tutor.checkpoints.unknown import entry_of
 from dcp_tutor.errors import CheckpointUnreadable, UsageError
 from dcp_tutor.layouts import Layout
 from dcp_tutor.plans.amounts import Amounts
+from dcp_tutor.plans.by_fqn import ByFqn
 from dcp_tutor.plans.overlaps import Boxes, Overlaps, overlaps
 from dcp_tutor.plans.reads import Read, TensorLoad
 from dcp_tutor.plans.saving import SavePlan
@@ -49,7 +50,7 @@ class RankLoad:
     files: int
 
 
-class LoadPlan(Mapping[str, TensorLoad]):
+class LoadPlan(ByFqn[TensorLoad]):
     """Which rank reads what: a mapping from fqn to `TensorLoad`.
 
         plan = plan_load("runs/step-3", "fsdp=2")
@@ -72,7 +73,7 @@ class LoadPlan(Mapping[str, TensorLoad]):
         self.source = source
         self.layout = layout
         self._files = Files()
-        self._loads: dict[str, TensorLoad] = {}
+        self._planned: dict[str, TensorLoad] = {}
         self.blobs = _blobs(source, wanted)
         known: dict[Any, Overlaps] = {}
         for stored in self._stored(wanted):
@@ -80,7 +81,7 @@ class LoadPlan(Mapping[str, TensorLoad]):
             if (stored.key, cut) not in known:
                 boxes = Boxes(cut.offsets, cut.sizes)
                 known[stored.key, cut] = overlaps(stored.shape, stored.boxes, boxes)
-            self._loads[stored.fqn] = TensorLoad(
+            self._planned[stored.fqn] = TensorLoad(
                 stored.fqn,
                 stored.shape,
                 stored.dtype,
@@ -91,7 +92,7 @@ class LoadPlan(Mapping[str, TensorLoad]):
                 known[stored.key, cut],
             )
         self._traffic = Traffic(layout.world_size, len(self._files))
-        for load in self._loads.values():
+        for load in self._planned.values():
             self._traffic.add(load._cut, load._overlaps, load._stored)
         for blob in self.blobs:
             self._traffic.add_blob(self._files.number(str(blob.file)), blob.byte_length)
@@ -122,17 +123,12 @@ class LoadPlan(Mapping[str, TensorLoad]):
     def element_bytes(self) -> int:
         """Bytes of the elements in these records, and of the blobs; compressed ones hold more."""
         blobs = sum(blob.byte_length for blob in self.blobs) * self.layout.world_size
-        return sum(load.element_bytes for load in self._loads.values()) + blobs
+        return sum(load.element_bytes for load in self._planned.values()) + blobs
 
     @property
     def unfilled_bytes(self) -> int:
         """Bytes that no rank gets, because no chunk holds them: see `TensorLoad`."""
-        return sum(load.unfilled_bytes for load in self._loads.values())
-
-    @property
-    def misplaced(self) -> dict[str, tuple[int, ...]]:
-        """Tensors that DCP fills wrongly, with the ranks: see `Layout.misplaced`."""
-        return {fqn: load.misplaced for fqn, load in self._loads.items() if load.misplaced}
+        return sum(load.unfilled_bytes for load in self._planned.values())
 
     @property
     def amplification(self) -> float:
@@ -173,7 +169,7 @@ class LoadPlan(Mapping[str, TensorLoad]):
         if rank is not None:
             self.layout.check_rank(rank)
         ranks = range(self.layout.world_size) if rank is None else (rank,)
-        loads = self._loads.values() if fqn is None else [self[fqn]]
+        loads = self._planned.values() if fqn is None else [self[fqn]]
         return (read for load in loads for read in load._iterate(ranks))
 
     def matrix(self) -> dict[tuple[int, str], int]:
@@ -199,15 +195,6 @@ class LoadPlan(Mapping[str, TensorLoad]):
 
     def __repr__(self) -> str:
         return f"<LoadPlan of {len(self):,} tensors by {self.layout}>"
-
-    def __getitem__(self, fqn: str) -> TensorLoad:
-        return entry_of(self._loads, fqn, "the plan")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._loads)
-
-    def __len__(self) -> int:
-        return len(self._loads)
 
 
 def plan_load(

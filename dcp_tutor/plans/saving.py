@@ -23,9 +23,9 @@ import numpy as np
 import torch
 
 from dcp_tutor.checkpoints import Blob, Tensor
-from dcp_tutor.checkpoints.unknown import entry_of
 from dcp_tutor.errors import UsageError
 from dcp_tutor.layouts import Cut, Layout
+from dcp_tutor.plans.by_fqn import ByFqn
 from dcp_tutor.plans.dedup import Holders, choose
 from dcp_tutor.plans.shapes import TensorShape
 from dcp_tutor.plans.writes import TensorSave, Write
@@ -49,7 +49,7 @@ class RankSave:
     writes: int
 
 
-class SavePlan(Mapping[str, TensorSave]):
+class SavePlan(ByFqn[TensorSave]):
     """Which rank writes what: a mapping from fqn to `TensorSave`.
 
         plan = plan_save({"w": (16, 8)}, "replicate=2,shard=2")
@@ -65,7 +65,7 @@ class SavePlan(Mapping[str, TensorSave]):
     def __init__(self, layout: Layout, entries: dict[str, TensorShape | None]) -> None:
         self.layout = layout
         self.blob_ranks: dict[str, int] = {}
-        self._saves: dict[str, TensorSave] = {}
+        self._planned: dict[str, TensorSave] = {}
         world_size = layout.world_size
         whole = Holders.of_all(world_size)
         cuts = {f: layout.cut(f, e.shape) for f, e in entries.items() if e is not None}
@@ -91,7 +91,7 @@ class SavePlan(Mapping[str, TensorSave]):
                 continue
             cut = cuts[fqn]
             numels = cut.numels[cut.box_of_rank]
-            self._saves[fqn] = TensorSave(
+            self._planned[fqn] = TensorSave(
                 fqn,
                 entry.shape,
                 entry.dtype,
@@ -118,11 +118,6 @@ class SavePlan(Mapping[str, TensorSave]):
         """Bytes of elements that are written."""
         return sum(rank.written_bytes for rank in self.ranks)
 
-    @property
-    def misplaced(self) -> dict[str, tuple[int, ...]]:
-        """Tensors that DCP stores wrongly, with the ranks: see `Layout.misplaced`."""
-        return {fqn: save.misplaced for fqn, save in self._saves.items() if save.misplaced}
-
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
         """The tensors as a checkpoint would hold them.
@@ -133,7 +128,7 @@ class SavePlan(Mapping[str, TensorSave]):
         """
         return {
             fqn: Tensor(fqn, save.dtype, save.shape, save._chunks())
-            for fqn, save in self._saves.items()
+            for fqn, save in self._planned.items()
         }
 
     def writes(self, fqn: str | None = None, rank: int | None = None) -> Iterator[Write]:
@@ -149,7 +144,7 @@ class SavePlan(Mapping[str, TensorSave]):
         """
         if rank is not None:
             self.layout.check_rank(rank)
-        saves = self._saves.values() if fqn is None else [self[fqn]]
+        saves = self._planned.values() if fqn is None else [self[fqn]]
         return (write for save in saves for write in save._iterate(rank))
 
     def to_dict(self, writes_of: str | None = None) -> dict[str, Any]:
@@ -170,15 +165,6 @@ class SavePlan(Mapping[str, TensorSave]):
 
     def __repr__(self) -> str:
         return f"<SavePlan of {len(self):,} tensors by {self.layout}>"
-
-    def __getitem__(self, fqn: str) -> TensorSave:
-        return entry_of(self._saves, fqn, "the plan")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._saves)
-
-    def __len__(self) -> int:
-        return len(self._saves)
 
 
 def plan_save(tensors: Mapping[str, Any], layout: Layout | str) -> SavePlan:
