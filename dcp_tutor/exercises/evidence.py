@@ -209,11 +209,6 @@ def same(one: object, other: object) -> bool:
     return bool(one == other)
 
 
-def count(number: int, noun: str) -> str:
-    """Return `1 piece` or `4 pieces`."""
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
 def _words(names: Sequence[str]) -> str:
     """Return names as `a`, `b` and `c`."""
     quoted = [f"`{name}`" for name in names]

@@ -1,4 +1,4 @@
-"""What the checks of predictions share: a dict that must be filled in, ranks that try it."""
+"""What the checks of predictions share: a dict that must be filled in."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dcp_tutor.exercises.evidence import is_blank
-from dcp_tutor.exercises.verdict import not_yet, undecided
-from dcp_tutor.launching import limits
+from dcp_tutor.exercises.verdict import not_yet
 
 NO_NUMBER = "Every entry of `prediction` must be a whole number, or a list of them."
 
@@ -42,12 +41,3 @@ def need_prediction(
             f"wrong guess costs nothing here."
         )
     return answer
-
-
-def need_ranks(num_ranks: int, does: str = "saves from") -> None:
-    """Settle nothing where fewer ranks are allowed than the check itself starts."""
-    if limits.cap_ranks(num_ranks) < num_ranks:
-        raise undecided(
-            f"This check {does} {num_ranks} ranks, and `DCP_TUTOR_MAX_RANKS` allows fewer. "
-            f"Unset it and restart the kernel."
-        )

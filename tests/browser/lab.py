@@ -155,6 +155,21 @@ class OpenNotebook:
         """Return a code cell with its output, the first being 0."""
         return self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
 
+    def show(self, what: Any) -> None:
+        """Scroll to a part of the page, and wait until it stays where it is.
+
+        JupyterLab measures and paints a cell when it first comes into view; until then its place
+        is a guess, and a screenshot shows an empty page.
+        """
+        what.scroll_into_view_if_needed()
+
+        def rests() -> bool:
+            place = what.bounding_box()
+            self.page.wait_for_timeout(300)
+            return bool(place == what.bounding_box())
+
+        wait_for(rests, "the page rests", SECONDS)
+
     def wait_until(self, what: str, argument: Any = None) -> None:
         """Wait until a JavaScript function of the page, given the argument, returns true."""
         self.page.wait_for_function(what, arg=argument)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,28 +60,6 @@ def notebook(
     notebook.run_all()
     notebook.cell(DAMAGED).locator("svg.file-map").wait_for()
     return notebook
-
-
-FOLDER = Path(__file__).parents[2] / "notebooks"
-LESSONS = [path.name for path in sorted(FOLDER.glob("0*.ipynb")) if "explore_" in path.read_text()]
-
-
-@pytest.mark.ranks
-@pytest.mark.skipif(not LESSONS, reason="no lesson has an explorer")
-def test_a_lesson_has_its_explorers(lab: Lab, open_notebook: Callable[..., OpenNotebook]) -> None:
-    name = LESSONS[0]
-    shutil.copy(FOLDER / name, lab.notebooks / name)
-    source = lab.read(name)
-    code = [cell.source for cell in source.cells if cell.cell_type == "code"]
-    with_explorer = [number for number, cell in enumerate(code) if "tutor.explore_" in cell]
-    notebook = open_notebook(name)
-    notebook.run_all()
-    for number in with_explorer:
-        drawing = notebook.cell(number).locator(".dcp-tutor-explorer svg").first
-        drawing.wait_for(state="attached", timeout=120_000)
-    notebook.cell(with_explorer[0]).scroll_into_view_if_needed()
-    notebook.shoot(f"lesson-{name.removesuffix('.ipynb')}")
-    assert notebook.errors == []
 
 
 def totals(explorer: Any) -> list[list[str]]:

@@ -8,13 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dcp_tutor.errors import UsageError
 from dcp_tutor.exercises.evidence import read_stored
 from dcp_tutor.exercises.lesson_01.model import WEIGHT
-from dcp_tutor.exercises.prediction import NO_NUMBER, need_prediction, need_ranks
-from dcp_tutor.exercises.verdict import Verdict, not_yet, right, undecided, wrong
+from dcp_tutor.exercises.prediction import NO_NUMBER, need_prediction
+from dcp_tutor.exercises.ranks import need_ranks, try_on_ranks
+from dcp_tutor.exercises.verdict import Verdict, not_yet, right, wrong
 from dcp_tutor.launching.folders import run_folder
-from dcp_tutor.launching.launch import launch
 
 _FILES_RANKS = 3
 
@@ -117,17 +116,13 @@ def _read_prediction(answer: Any) -> tuple[list[int], int, int]:
 def _save_from_three_ranks(within: Path) -> tuple[list[int], list[str]]:
     """Save the lesson's model from three ranks, once; return each rank's rows and file."""
     folder = within / "exercise-01-files"
-    try:
-        run = launch(
-            _SAVE,
-            nproc_per_node=_FILES_RANKS,
-            inputs={"folder": folder},
-            outputs=["rows"],
-            name="check-01-files",
-            device="cpu",
-        )
-    except UsageError as error:
-        raise undecided(f"The three ranks of this check could not start: {error}") from None
+    run = try_on_ranks(
+        _SAVE,
+        nproc_per_node=_FILES_RANKS,
+        name="check-01-files",
+        inputs={"folder": folder},
+        outputs=["rows"],
+    )
     stored = read_stored(folder)
     assert stored is not None
     return run.outputs["rows"], stored.files[WEIGHT]

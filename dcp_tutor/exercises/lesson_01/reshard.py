@@ -8,7 +8,6 @@ from typing import Any
 from dcp_tutor.exercises import mishaps
 from dcp_tutor.exercises.evidence import (
     Stored,
-    count,
     flat_tensors,
     need_folder,
     need_outputs,
@@ -20,6 +19,7 @@ from dcp_tutor.exercises.lesson_01.model import WEIGHT, in_words, same_answer, t
 from dcp_tutor.exercises.verdict import Verdict, not_yet, right, wrong
 from dcp_tutor.launching import limits
 from dcp_tutor.launching.run import Run
+from dcp_tutor.views.words import count_text
 
 _RESHARD_RANKS = 2
 
@@ -85,8 +85,8 @@ def judge_reshard(answer: Any) -> Verdict:
             f"`state` must be the whole of it: `whole(app.state_dict())`, after the load."
         )
     return right(
-        f"`net1.weight` was saved in {count(stored.num_chunks[WEIGHT], 'piece')}; your ranks hold "
-        f"{' and '.join(str(len(part)) for part in mine)} rows of it, and all {len(tensors)} "
+        f"`net1.weight` was saved in {count_text(stored.num_chunks[WEIGHT], 'piece')}; your ranks "
+        f"hold {' and '.join(str(len(part)) for part in mine)} rows of it, and all {len(tensors)} "
         f"tensors of model and optimizer are equal to the checkpoint, bit for bit. Each rank asked "
         f"for the rows it needs, and DCP found them."
     )

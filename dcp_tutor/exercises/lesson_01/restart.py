@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dcp_tutor.exercises import mishaps
-from dcp_tutor.exercises.again import need_ranks, start_again
 from dcp_tutor.exercises.evidence import (
     Stored,
-    count,
     flat_tensors,
     is_blank,
     is_saved_by,
@@ -23,9 +21,11 @@ from dcp_tutor.exercises.evidence import (
     same,
 )
 from dcp_tutor.exercises.lesson_01.model import PARAMETERS, by_name, in_words, same_answer, telling
+from dcp_tutor.exercises.ranks import need_ranks, start_again
 from dcp_tutor.exercises.verdict import Settled, Verdict, right, wrong
 from dcp_tutor.launching.folders import run_folder
 from dcp_tutor.launching.run import Run
+from dcp_tutor.views.words import count_text
 
 _FIRST_RANKS, _NEXT_RANKS = 3, 2
 _STEPS = 3
@@ -42,9 +42,9 @@ def judge_restart(answer: Any) -> Verdict:
     need_ranks(_FIRST_RANKS)
     if len(run.ranks) != _FIRST_RANKS:
         raise wrong(
-            f"Your program ran on {count(len(run.ranks), 'rank')}; the first start is on three, "
-            f"and the check does the second, on two. Type `--nproc-per-node {_FIRST_RANKS}` and "
-            f"run it again."
+            f"Your program ran on {count_text(len(run.ranks), 'rank')}; the first start is on "
+            f"three, and the check does the second, on two. Type "
+            f"`--nproc-per-node {_FIRST_RANKS}` and run it again."
         )
     room = Path(tempfile.mkdtemp(prefix="exercise-01-restart-", dir=run_folder()))
     try:

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from dcp_tutor.errors import UsageError
-from dcp_tutor.exercises.prediction import NO_NUMBER, need_prediction, need_ranks
-from dcp_tutor.exercises.verdict import Verdict, not_yet, right, undecided, wrong
-from dcp_tutor.launching.launch import launch
+from dcp_tutor.exercises.prediction import NO_NUMBER, need_prediction
+from dcp_tutor.exercises.ranks import need_ranks, try_on_ranks
+from dcp_tutor.exercises.verdict import Verdict, not_yet, right, wrong
 
 _DEAL_RANKS = 4
 
@@ -34,7 +33,7 @@ dist.destroy_process_group()
 def judge_deal(answer: Any) -> Verdict:
     """Compare a prediction with four ranks that shard nine rows now, in two meshes."""
     fsdp, hsdp, length = _read_prediction(answer)
-    need_ranks(_DEAL_RANKS, "starts")
+    need_ranks(_DEAL_RANKS)
     true_fsdp, true_hsdp, whole = _deal_nine_rows()
     for way, rows in (("fsdp", fsdp), ("hsdp", hsdp)):
         if len(rows) != _DEAL_RANKS:
@@ -127,15 +126,8 @@ def _read_prediction(answer: Any) -> tuple[list[int], list[int], int]:
 @cache
 def _deal_nine_rows() -> tuple[list[int], list[int], int]:
     """Shard nine rows on four ranks, once; return what they hold in both meshes, and `len`."""
-    try:
-        run = launch(
-            _DEAL,
-            nproc_per_node=_DEAL_RANKS,
-            outputs=["rows", "whole"],
-            name="check-03-deal",
-            device="cpu",
-        )
-    except UsageError as error:
-        raise undecided(f"The four ranks of this check could not start: {error}") from None
+    run = try_on_ranks(
+        _DEAL, nproc_per_node=_DEAL_RANKS, name="check-03-deal", outputs=["rows", "whole"]
+    )
     fsdp, hsdp = (list(rows) for rows in zip(*run.outputs["rows"], strict=True))
     return fsdp, hsdp, run.outputs["whole"][-1]

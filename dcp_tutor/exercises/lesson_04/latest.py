@@ -10,12 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dcp_tutor.errors import UsageError
 from dcp_tutor.exercises.evidence import is_blank
-from dcp_tutor.exercises.verdict import Verdict, not_yet, right, undecided, wrong
+from dcp_tutor.exercises.ranks import try_on_ranks
+from dcp_tutor.exercises.verdict import Verdict, not_yet, right, wrong
 from dcp_tutor.launching import limits
 from dcp_tutor.launching.folders import run_folder
-from dcp_tutor.launching.launch import launch
 
 # Every folder that is judged comes from a real save: three that end, and three that do not.
 _SAVES = """
@@ -219,14 +218,10 @@ def _lay_out(saved: Path, within: Path) -> dict[str, Path]:
 def _save_and_kill(within: Path) -> Path:
     """Save once, and have three saves die, each in another step of `dcp.save`."""
     folder = within / "exercise-04-latest"
-    try:
-        launch(
-            _SAVES,
-            nproc_per_node=limits.cap_ranks(_SAVE_RANKS),
-            inputs={"folder": folder},
-            name="check-04-latest",
-            device="cpu",
-        )
-    except UsageError as error:
-        raise undecided(f"The ranks of this check could not start: {error}") from None
+    try_on_ranks(
+        _SAVES,
+        nproc_per_node=limits.cap_ranks(_SAVE_RANKS),
+        name="check-04-latest",
+        inputs={"folder": folder},
+    )
     return folder

@@ -7,12 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dcp_tutor.errors import UsageError
-from dcp_tutor.exercises.evidence import count, read_stored
-from dcp_tutor.exercises.prediction import need_prediction, need_ranks
-from dcp_tutor.exercises.verdict import Verdict, not_yet, right, undecided, wrong
+from dcp_tutor.exercises.evidence import read_stored
+from dcp_tutor.exercises.prediction import need_prediction
+from dcp_tutor.exercises.ranks import need_ranks, try_on_ranks
+from dcp_tutor.exercises.verdict import Verdict, not_yet, right, wrong
 from dcp_tutor.launching.folders import run_folder
-from dcp_tutor.launching.launch import launch
+from dcp_tutor.views.words import count_text
 
 _WRITERS_RANKS = 3
 _NUMBERS = {"a": 500, "b": 300, "c": 100, "d": 100}
@@ -41,7 +41,7 @@ def judge_who_writes(answer: Any) -> Verdict:
     just_now = f"Three ranks have just tried it ({told})"
     if copies != len(true_files["a"]):
         raise wrong(
-            f"`a` is stored {count(len(true_files['a']), 'time')}, not {copies}, although all "
+            f"`a` is stored {count_text(len(true_files['a']), 'time')}, not {copies}, although all "
             f"ranks have it. They bring the same key with the same place in the tensor, so the "
             f"coordinator takes them for copies and strikes out all but one."
         )
@@ -115,16 +115,12 @@ def _read_prediction(answer: Any) -> tuple[dict[str, int], int, int]:
 def _save_from_three_ranks(within: Path) -> dict[str, list[str]]:
     """Save the four tensors from three ranks, once; return the files of each."""
     folder = within / "exercise-04-who-writes"
-    try:
-        launch(
-            _SAVE,
-            nproc_per_node=_WRITERS_RANKS,
-            inputs={"folder": folder, "numbers": _NUMBERS},
-            name="check-04-who-writes",
-            device="cpu",
-        )
-    except UsageError as error:
-        raise undecided(f"The three ranks of this check could not start: {error}") from None
+    try_on_ranks(
+        _SAVE,
+        nproc_per_node=_WRITERS_RANKS,
+        name="check-04-who-writes",
+        inputs={"folder": folder, "numbers": _NUMBERS},
+    )
     stored = read_stored(folder)
     assert stored is not None
     return stored.files

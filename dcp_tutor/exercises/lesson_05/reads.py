@@ -11,11 +11,10 @@ from typing import Any
 
 from dcp_tutor.checkpoints.checkpoint import open_checkpoint
 from dcp_tutor.checkpoints.nouns import Tensor
-from dcp_tutor.errors import UsageError
-from dcp_tutor.exercises.prediction import NO_NUMBER, need_prediction, need_ranks
-from dcp_tutor.exercises.verdict import Verdict, not_yet, right, undecided, wrong
+from dcp_tutor.exercises.prediction import NO_NUMBER, need_prediction
+from dcp_tutor.exercises.ranks import need_ranks, try_on_ranks
+from dcp_tutor.exercises.verdict import Verdict, not_yet, right, wrong
 from dcp_tutor.launching.folders import run_folder
-from dcp_tutor.launching.launch import launch
 from dcp_tutor.launching.messages import name_ranks
 
 _WRITERS = 6
@@ -150,22 +149,14 @@ def _rank_of(rank: Any) -> Any:
 @cache
 def _reads_of_rank_1(within: Path) -> Reads:
     """Save from six ranks and load on four, once; return what rank 1 of the four did."""
-    try:
-        return _six_to_four(within / "exercise-05-reads")
-    except UsageError as error:
-        raise undecided(f"The six ranks of this check could not start: {error}") from None
-
-
-def _six_to_four(folder: Path) -> Reads:
-    """Save `up.weight` from six ranks, load it on four, and return what rank 1 of them did."""
+    folder = within / "exercise-05-reads"
     for save, ranks in ((True, _WRITERS), (False, _READERS)):
-        run = launch(
+        run = try_on_ranks(
             _PROGRAM,
             nproc_per_node=ranks,
+            name="check-05-reads",
             inputs={"folder": folder, "save": save},
             outputs=["asked", "rows"],
-            name="check-05-reads",
-            device="cpu",
         )
     tensor = open_checkpoint(folder)["up.weight"]
     assert isinstance(tensor, Tensor)

@@ -1,8 +1,8 @@
-"""A learner's program, started once more by a check, in circumstances of the check's choosing."""
+"""Ranks that a check starts itself: to try what was predicted, or a learner's program again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dcp_tutor.errors import LaunchFailed, UsageError
@@ -22,6 +22,41 @@ def need_ranks(count: int) -> None:
             f"This check starts {count} ranks, and `DCP_TUTOR_MAX_RANKS` allows fewer. Unset it "
             f"and restart the kernel."
         )
+
+
+def try_on_ranks(
+    program: str,
+    *,
+    nproc_per_node: int,
+    name: str,
+    inputs: Mapping[str, Any] | None = None,
+    outputs: Sequence[str] = (),
+) -> Run:
+    """Run a check's own program, always on the CPU: what it looks up is the same on GPUs.
+
+    Args:
+        program: its text.
+        nproc_per_node: ranks to start.
+        name: of the launch.
+        inputs: values that it is given.
+        outputs: names of the variables that it brings back.
+
+    Example:
+        >>> try_on_ranks("x = 1", nproc_per_node=2, name="check", outputs=["x"]).outputs
+        {'x': [1, 1]}
+
+    """
+    try:
+        return launch(
+            program,
+            nproc_per_node=nproc_per_node,
+            inputs=inputs,
+            outputs=outputs,
+            name=name,
+            device="cpu",
+        )
+    except UsageError as error:
+        raise undecided(f"The ranks of this check could not start: {error}") from None
 
 
 def start_again(run: Run, *, nproc_per_node: int, inputs: Mapping[str, Any], name: str) -> Run:
