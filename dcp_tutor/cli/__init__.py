@@ -25,6 +25,12 @@ _COMMANDS: dict[str, str] = {
 }
 
 
+class _Mistake(click.ClickException):
+    """One of our own errors, which ends as click's own about what was typed; 1 is a result."""
+
+    exit_code = 2
+
+
 class _LazyGroup(click.Group):
     """Imports a command's file when the command is asked for, and shows our errors as sentences."""
 
@@ -42,7 +48,7 @@ class _LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except TutorError as error:
-            raise click.ClickException(str(error)) from error
+            raise _Mistake(str(error)) from error
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

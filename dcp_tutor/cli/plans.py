@@ -86,6 +86,11 @@ def _plan(path: str, saving: Layout | None, loading: Layout | None) -> LoadPlan 
             )
         saved = plan_save(model_shapes(path), saving)
         return saved if loading is None else plan_load(saved, loading)
+    if "/" not in path and not Path(path).exists():
+        raise UsageError(
+            f"{path} is neither a path here nor the name of a model whose shapes are known, which "
+            f"are {', '.join(MODELS)}"
+        )
     checkpoint = open_checkpoint(path)
     if saving is None and loading is not None:
         return plan_load(checkpoint, loading)

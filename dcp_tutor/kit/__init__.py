@@ -4,6 +4,7 @@
 |---|---|
 | `notebooks` | finding the lessons by name |
 | `parameters` | checking `-p NAME VALUE` against the notebooks, before anything runs |
+| `bounds` | what a parameter may be, read from the comment behind it |
 | `execute` | one notebook through papermill, in a kernel of this very interpreter |
 | `batch` | several notebooks, one after the other, whatever becomes of each |
 | `stopping` | Ctrl-C and SIGTERM |
@@ -15,5 +16,5 @@
 | `freshness` | whether committed outputs belong to the committed code |
 | `outputs` | regenerating or checking the committed outputs of several notebooks |
 
-Nothing is imported here: a lesson imports `records` and needs none of the rest.
+Nothing is imported here: a lesson imports `records` and `bounds` and needs none of the rest.
 """

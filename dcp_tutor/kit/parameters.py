@@ -1,10 +1,10 @@
 """Parameters of notebooks: what they are, and whether a given value fits.
 
 A lesson's cell with the tag `parameters` holds one annotated assignment a line, read by
-papermill's own inspection. The comment is the parameter's help; it may end in what is allowed:
+papermill's own inspection. The comment is the parameter's help, and `bounds` reads at its end what
+is allowed:
 
-    save_ranks: int = 4  # ranks that write [1..8]
-    dtype: str = "float32"  # of the parameters {float32, bfloat16}
+    save_ranks: int = 4  # ranks that write the checkpoint: 1 or more
 """
 
 from __future__ import annotations
@@ -18,18 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from dcp_tutor.errors import UsageError
+from dcp_tutor.kit.bounds import WORDS, out_of_bounds
 
-_RANGE = re.compile(r"\[\s*(-?[\d.]*?)\s*\.\.\s*(-?[\d.]*?)\s*\]\s*$")
-_CHOICES = re.compile(r"\{([^{}]+)\}\s*$")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_WORDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a text",
-    "list": "a list",
-    "dict": "a dict",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +129,10 @@ def parse(parameter: Parameter, text: str, notebook: str) -> Any:
     """
     try:
         value = _convert(text, parameter.type)
-        problem = _out_of_bounds(value, text, parameter.help)
+        problem = out_of_bounds(value, parameter.help)
     except (ValueError, SyntaxError):
         kind = parameter.type.partition("[")[0]
-        problem = f"it takes {_WORDS.get(kind, kind)} ({parameter.type})"
+        problem = f"it takes {WORDS.get(kind, kind)} ({parameter.type})"
         value = None
     if problem:
         raise UsageError(
@@ -175,21 +166,6 @@ def _convert(text: str, kind: str) -> Any:
     if base in ("list", "dict"):
         raise ValueError
     return value  # an annotation that is not ours to check
-
-
-def _out_of_bounds(value: Any, text: str, help_text: str) -> str | None:
-    """Say how a value is outside of what the help's end allows, or return None."""
-    if (bounds := _RANGE.search(help_text)) and isinstance(value, int | float):
-        low, high = bounds.groups()
-        if (low and value < float(low)) or (high and value > float(high)):
-            if low and high:
-                return f"it must be between {low} and {high}"
-            return f"it must be {low} or more" if low else f"it must be {high} or less"
-    if choices := _CHOICES.search(help_text):
-        allowed = [choice.strip() for choice in choices[1].split(",")]
-        if text not in allowed:
-            return f"it must be one of {', '.join(allowed)}"
-    return None
 
 
 def _type_of(annotation: str, default: str) -> str:

@@ -83,6 +83,31 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "start Jupyter; in a notebook `%env DCP_TUTOR_MAX_RANKS=2`.",
     ),
     Symptom(
+        code="parameter-not-allowed",
+        says=(
+            "<parameter> = <value>: it must be <what>. Set it in the parameters cell, as in",
+            "<parameter> = <value>: it takes <what>. Set it in the parameters cell, as in",
+            "<parameter> = <value>: <entry> is no number. Set it in the parameters cell, as in",
+        ),
+        source="dcp_tutor",
+        cause="A lesson's parameter is of another type, or outside of what the comment behind it "
+        "in the parameters cell allows.",
+        mend="Set it as the message says; from a terminal: `dcp-tutor run 05 -p half 10`.",
+    ),
+    Symptom(
+        code="too-few-ranks",
+        says=(
+            "<n> at a time cannot show what ranks do to each other",
+            "DCP_TUTOR_MAX_RANKS is <n>, and this notebook shows what ranks do to each other",
+        ),
+        source="dcp_tutor",
+        cause="In this notebook ranks talk, or disagree. With fewer than the message names there "
+        "is nothing to be seen.",
+        mend="Raise the parameter. If `DCP_TUTOR_MAX_RANKS` holds it down: "
+        "`unset DCP_TUTOR_MAX_RANKS` before you start Jupyter, and `-p device cpu` where there "
+        "are too few GPUs.",
+    ),
+    Symptom(
         code="memory-for-ranks",
         says=("<n> ranks need about <n> GB of memory",),
         source="dcp_tutor",

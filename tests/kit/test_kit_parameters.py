@@ -10,12 +10,12 @@ import pytest
 from dcp_tutor.errors import UsageError
 from dcp_tutor.kit.parameters import Parameter, parse, read_parameters, settle
 
-CELL = """[parameters] save_ranks: int = 4  # ranks that write [1..8]
+CELL = """[parameters] save_ranks: int = 4  # ranks that write: 1 to 8
 load_ranks: list[int] = [2, 3]  # ranks that read, one load each
 lr: float = 0.1
 fast = False
 # a comment on its own
-dtype: str = "float32"  # of the parameters {float32, bfloat16}"""
+dtype: str = "float32"  # of the parameters: float32 or bfloat16"""
 
 
 def parameter(kind: str, default: str = "1", help_text: str = "") -> Parameter:
@@ -31,7 +31,7 @@ def test_a_parameters_cell_is_read(lessons) -> None:
         ("fast", "bool", "False"),
         ("dtype", "str", '"float32"'),
     ]
-    assert found[0].help == "ranks that write [1..8]"
+    assert found[0].help == "ranks that write: 1 to 8"
 
 
 def test_a_notebook_without_parameters(lessons) -> None:
@@ -91,11 +91,15 @@ def test_a_value_that_cannot_be(kind: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("help_text", "good", "bad", "sentence"),
     [
-        ("ranks [1..8]", ["1", "8"], ["0", "9"], "between 1 and 8"),
-        ("ranks [2..]", ["2", "99"], ["1"], "2 or more"),
-        ("ranks [..4]", ["-7", "4"], ["5"], "4 or less"),
-        ("steps {1, 10}", ["1", "10"], ["2"], "one of 1, 10"),
-        ("a list [sic]", ["7"], [], ""),
+        ("ranks: 1 to 8", ["1", "8"], ["0", "9"], "must be 1 to 8"),
+        ("ranks: 2 or more", ["2", "99"], ["1"], "must be 2 or more"),
+        ("ranks: 4 or less", ["-7", "4"], ["5"], "must be 4 or less"),
+        ("1 or more", ["1"], ["0"], "must be 1 or more"),
+        ("steps: 1, 10 or 100", ["1", "10", "100"], ["2"], "must be 1, 10 or 100"),
+        ("1 or 10", ["1", "10"], ["2"], "must be 1 or 10"),
+        ("one run, 1 or more of them", ["0"], [], ""),
+        ("for a list or a tuple", ["7"], [], ""),
+        ("ranks: 1 or more, as it is", ["0"], [], ""),
     ],
 )
 def test_bounds_at_the_end_of_the_help(help_text, good, bad, sentence) -> None:
@@ -104,6 +108,18 @@ def test_bounds_at_the_end_of_the_help(help_text, good, bad, sentence) -> None:
     for text in bad:
         with pytest.raises(UsageError, match=sentence):
             parse(parameter("int", help_text=help_text), text, "01_x")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"), [("[1, 0]", "1 or more"), ("['a']", "'a' is no number"), ("[1, 2]", None)]
+)
+def test_bounds_hold_for_each_entry_of_a_list(text: str, problem: str | None) -> None:
+    ranks = parameter("list", help_text="ranks: 1 or more")
+    if problem is None:
+        assert parse(ranks, text, "01_x") == [1, 2]
+        return
+    with pytest.raises(UsageError, match=problem):
+        parse(ranks, text, "01_x")
 
 
 def test_a_parameter_goes_only_to_notebooks_that_have_it() -> None:
@@ -131,8 +147,8 @@ def test_an_unknown_parameter_lists_all_with_their_help() -> None:
     [
         (["01", "-p", "save_rank", "2"], "'save_rank' is not known"),
         (["01", "-p", "save_ranks", "many"], "a whole number"),
-        (["01", "-p", "save_ranks", "9"], "between 1 and 8"),
-        (["-p", "dtype", "int8"], "one of float32, bfloat16"),
+        (["01", "-p", "save_ranks", "9"], "it must be 1 to 8"),
+        (["-p", "dtype", "int8"], "it must be float32 or bfloat16"),
         (["01", "07"], "neither a file nor a lesson"),
         (["01", "broken.ipynb"], "cannot be read as a notebook"),
         (["01", "--output", "a-file/below"], "nothing can be written"),
@@ -143,7 +159,7 @@ def test_nothing_runs_after_a_mistake(lessons, command, tmp_path, words, sentenc
     (tmp_path / "broken.ipynb").write_text('{"cells": ')
     (tmp_path / "a-file").touch()
     result = command("run", *words)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert sentence in result.output
     assert "Traceback" not in result.output
     assert not (tmp_path / "notebooks" / "ran").exists()
@@ -154,7 +170,7 @@ def test_an_unknown_device_in_the_environment(lessons, command, monkeypatch) -> 
     lessons("01_x", "1")
     monkeypatch.setenv("DCP_TUTOR_DEVICE", "tpu")
     result = command("run")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "DCP_TUTOR_DEVICE is 'tpu'; it is one of auto, cpu, cuda" in result.output
 
 
@@ -162,7 +178,7 @@ def test_cuda_without_a_gpu(lessons, command, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr("dcp_tutor.launching.limits.num_gpus", lambda: 0)
     lessons("01_x", "1")
     result = command("run", "--device", "cuda")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "no GPU" in result.output
     assert "--device cpu" in result.output
     assert not (tmp_path / "runs").exists()

@@ -194,7 +194,7 @@ def test_the_index_quotes_what_the_ranks_really_said(clinic: Any, case: str) -> 
 
 @pytest.mark.ranks
 def test_one_rank_alone_is_no_clinic(execute_lesson: Callable[..., Any], tmp_path: Path) -> None:
-    with pytest.raises(papermill.PapermillExecutionError, match="it takes two to disagree"):
+    with pytest.raises(papermill.PapermillExecutionError, match="1 at a time cannot show"):
         execute_lesson("13", tmp_path, ranks=1)
 
 

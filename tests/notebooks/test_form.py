@@ -9,6 +9,9 @@ from typing import Any
 import nbformat
 import pytest
 
+from dcp_tutor.errors import UsageError
+from dcp_tutor.kit.parameters import parse, read_parameters
+
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 LESSONS = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -96,6 +99,15 @@ def test_its_parameters_are_annotated_and_explained(path: Path) -> None:
         assert re.fullmatch(r"\w+: (int|str|bool|list|float) = .+  # .+", line), line
     names = [line.partition(":")[0] for line in cell.source.splitlines()]
     assert {"device", "keep_files"} <= set(names)
+
+
+@LESSONS
+def test_its_parameters_say_what_they_may_be(path: Path) -> None:
+    """So `dcp-tutor run -p` refuses what is impossible before anything runs."""
+    for parameter in read_parameters(path):
+        impossible = {"int": "0", "list": "[1, 0]", "str": "impossible", "bool": "perhaps"}
+        with pytest.raises(UsageError, match=f"^-p {parameter.name} "):
+            parse(parameter, impossible[parameter.type], path.stem)
 
 
 @LESSONS

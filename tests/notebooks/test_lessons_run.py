@@ -172,6 +172,7 @@ def test_any_topology_reads_what_any_other_wrote_and_goes_on(
         ("00", {"device": "tpu"}, "device 'tpu' is unknown; it is one of auto, cpu, cuda"),
         ("02", {"ranks": 100_000}, "100000 ranks need about"),
         ("05", {"load_ranks": [2, 0]}, "load_ranks = 0: a number of ranks"),
+        ("05", {"batch": 1}, "batch = 1: it must be 2 or more"),
     ],
 )
 def test_an_impossible_parameter_gets_a_sentence_at_once(

@@ -116,7 +116,8 @@ def test_shards_that_dcp_misplaces_are_a_finding(small: Path) -> None:
         (["PATH", "--from", "fsdp=2", "--from-placements", "a"], "--from-placements 'a' is no"),
         (["PATH", "--layout", "fsdp=2", "--placements", "*=Shard(3)"], "has 2 dimensions: 0 to 1"),
         (["PATH", "--layout", "fsdp=2", "--tensor", "b.w"], "no tensor 'b.w' among the 1"),
-        (["nowhere", "--layout", "fsdp=2"], "nowhere"),
+        (["nowhere", "--layout", "fsdp=2"], "known, which are llama3-8b, llama3-70b"),
+        (["no/where", "--layout", "fsdp=2"], "nothing at this path"),
     ],
 )
 def test_what_cannot_be_planned(arguments: list[str], said: str, small: Path) -> None:

@@ -19,6 +19,7 @@ import torch.distributed.checkpoint as dcp
 
 import dcp_tutor
 from dcp_tutor import DidNotFail, RankRun, Run, UsageError, begin, end
+from dcp_tutor.kit.bounds import check_parameters
 from dcp_tutor.launching import folders, launch, limits, messages, prepare, warm
 from dcp_tutor.launching.command import check
 from dcp_tutor.launching.run import RankError
@@ -156,12 +157,20 @@ def _asked(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]
 
 def _lesson(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     yield "parameter-no-count", error_of(begin, save_ranks="4")
+    half = ["half: int = 10  # steps: 1 or more"]
+    yield "parameter-not-allowed", error_of(check_parameters, half, {"half": 0})
+    yield "parameter-not-allowed", error_of(check_parameters, half, {"half": "10"})
+    ranks = ["ranks: list = [2]  # ranks that read: 1 or more"]
+    yield "parameter-not-allowed", error_of(check_parameters, ranks, {"ranks": ["a"]})
+    yield "too-few-ranks", error_of(begin, ranks=1, least=2)
+    yield "too-few-ranks", error_of(begin, ranks=2, least=3)
     patch.setattr(limits, "num_gpus", lambda: 0)
     yield "device-chosen", told(begin, save_ranks=1)
     patch.setattr(limits, "available_megabytes", lambda: 10_000)
     yield "device-chosen", told(begin, save_ranks=3)
     patch.setenv("DCP_TUTOR_MAX_RANKS", "2")
     yield "fewer-ranks", told(begin, save_ranks=4)
+    yield "too-few-ranks", error_of(begin, ranks=4, least=3)
     capped = make_run(folder, RankRun(rank=0), RankRun(rank=1), status=0, asked_ranks=4)
     yield "fewer-ranks", settled_text(capped)
     patch.delenv("DCP_TUTOR_MAX_RANKS")
