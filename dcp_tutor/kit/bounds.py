@@ -1,9 +1,10 @@
 """What a parameter may be, read from the comment behind it, and whether a value is that.
 
-The comment's end says it, in words for people that are read here too; of a list it holds for each
-entry:
+The comment's end says it, in words for people that are read here too. Of a list it holds for each
+entry, and there must be one, unless the comment says "if any":
 
     save_ranks: int = 4  # ranks that write the checkpoint: 1 or more
+    more_ranks: list = [3, 8]  # ranks that read it after that, if any: 1 or more
     share: float = 0.5  # of the steps, before the save: 0.1 to 0.9
     device: str = "auto"  # auto, cpu or cuda
 """
@@ -52,6 +53,8 @@ def out_of_bounds(value: Any, help_text: str) -> str | None:
         words, first, open_end, last = bounds.groups()
         low = None if open_end == "less" else float(first)
         high = float(first) if open_end == "less" else float(last) if last else None
+        if value in ([], ()) and "if any" not in help_text:
+            return "it must have an entry"
         for number in value if isinstance(value, list | tuple) else [value]:
             # By exact type: True is an int to Python, and a slip to us.
             if type(number) not in (int, float):

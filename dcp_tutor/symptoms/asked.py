@@ -86,6 +86,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         code="parameter-not-allowed",
         says=(
             "<parameter> = <value>: it must be <what>. Set it in the parameters cell, as in",
+            "<parameter> = <value>: it must have an entry. Set it in the parameters cell, as in",
             "<parameter> = <value>: it takes <what>. Set it in the parameters cell, as in",
             "<parameter> = <value>: <entry> is no number. Set it in the parameters cell, as in",
         ),

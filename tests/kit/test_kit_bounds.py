@@ -12,11 +12,12 @@ from dcp_tutor.kit.bounds import check_parameters
 
 CELL = """half: int = 10  # steps before the save: 1 or more
 ranks: list[int] = [2]  # ranks that read: 1 or more
+more: list[int] = [2]  # ranks that read later, if any: 1 or more
 share: float = 0.5  # of the steps: 0.1 to 0.9
 device: str = "auto"  # auto, cpu or cuda
 fast: bool = False  # leave half of it out
 """
-FITTING = {"half": 1, "ranks": [1, 2], "share": 0.9, "device": "cpu", "fast": True}
+FITTING = {"half": 1, "ranks": [1, 2], "more": [], "share": 0.9, "device": "cpu", "fast": True}
 
 
 def test_what_fits() -> None:
@@ -32,6 +33,8 @@ def test_what_fits() -> None:
         ("half", 2.5, "half = 2.5: it takes a whole number"),
         ("half", True, "half = True: it takes a whole number"),
         ("ranks", 3, "ranks = 3: it takes a list"),
+        ("ranks", [], r"ranks = \[\]: it must have an entry"),
+        ("more", [0], r"more = \[0\]: it must be 1 or more"),
         ("ranks", [2, 0], r"ranks = \[2, 0\]: it must be 1 or more"),
         ("share", 1, "share = 1: it must be 0.1 to 0.9"),
         ("device", "gpu", "device = 'gpu': it must be auto, cpu or cuda"),

@@ -162,6 +162,7 @@ def _lesson(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]
     yield "parameter-not-allowed", error_of(check_parameters, half, {"half": "10"})
     ranks = ["ranks: list = [2]  # ranks that read: 1 or more"]
     yield "parameter-not-allowed", error_of(check_parameters, ranks, {"ranks": ["a"]})
+    yield "parameter-not-allowed", error_of(check_parameters, ranks, {"ranks": []})
     yield "too-few-ranks", error_of(begin, ranks=1, least=2)
     yield "too-few-ranks", error_of(begin, ranks=2, least=3)
     patch.setattr(limits, "num_gpus", lambda: 0)
