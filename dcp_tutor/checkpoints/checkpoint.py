@@ -147,8 +147,14 @@ def open_checkpoint(
 
     Raises:
         CheckpointUnreadable: it is no DCP checkpoint, was not finished, or holds what is refused.
+        UsageError: what was given is no path.
 
     """
+    if not isinstance(path_or_url, str | os.PathLike):
+        raise UsageError(
+            f"open_checkpoint takes the path of a checkpoint's folder, or a URL that fsspec knows, "
+            f"not a {type(path_or_url).__name__}"
+        )
     folder = Folder.at(path_or_url)
     files = folder.files()
     metadata_files = _metadata_files(folder, files, rank)

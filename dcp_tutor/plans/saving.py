@@ -184,6 +184,11 @@ def plan_save(tensors: Mapping[str, Any], layout: Layout | str) -> SavePlan:
         UsageError: a value is none of these, or the layout does not fit a tensor.
 
     """
+    if not isinstance(tensors, Mapping):
+        raise UsageError(
+            f"plan_save takes a dict of tensors or shapes, such as model.state_dict(), or an "
+            f"opened checkpoint, open_checkpoint(path), not a {type(tensors).__name__}"
+        )
     entries = {fqn: _entry(fqn, value) for fqn, value in tensors.items()}
     return SavePlan(Layout.of(layout), entries)
 

@@ -7,7 +7,7 @@ import torch
 from checkpoint_making import save
 
 from dcp_tutor.checkpoints import open_checkpoint
-from dcp_tutor.errors import CheckpointUnreadable
+from dcp_tutor.errors import CheckpointUnreadable, UsageError
 
 
 def why(path: Path | str) -> str:
@@ -15,6 +15,12 @@ def why(path: Path | str) -> str:
         open_checkpoint(path)
     assert str(caught.value).startswith(f"{path}: ")
     return str(caught.value)
+
+
+@pytest.mark.parametrize("given", [3, None, {"a": 1}])
+def test_what_is_no_path_at_all(given: object) -> None:
+    with pytest.raises(UsageError, match="takes the path of a checkpoint's folder, .* not a "):
+        open_checkpoint(given)  # type: ignore[arg-type]
 
 
 def test_every_wrong_path_gets_its_own_sentence(tmp_path: Path, simple: Path) -> None:

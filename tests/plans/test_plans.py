@@ -193,6 +193,8 @@ def test_ranks_that_keep_their_own_metadata(tmp_path: Path) -> None:
 def test_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(CheckpointUnreadable):
         plan_load(tmp_path, "fsdp=2")
+    with pytest.raises(UsageError, match=r"plan_save takes a dict of tensors .*, not a str"):
+        plan_save("runs/step-3", "fsdp=2")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="an opened checkpoint or a SavePlan, not a dict"):
         plan_load({}, "fsdp=2")  # type: ignore[arg-type]
 

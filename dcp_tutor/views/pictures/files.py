@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
-from dcp_tutor.checkpoints import Blob, Checkpoint, Chunk
+from dcp_tutor.checkpoints import Blob, Checkpoint, Chunk, open_checkpoint
 from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.checkpoints.torch_private import rank_of
+from dcp_tutor.errors import UsageError
 from dcp_tutor.views.pictures.file_drawing import draw_files
 from dcp_tutor.views.pictures.picture import Picture
 from dcp_tutor.views.words import box_text, count_text
@@ -123,7 +126,7 @@ class Files:
         return len(self.blob_numbers)
 
 
-def file_map(checkpoint: Checkpoint) -> Picture:
+def file_map(checkpoint: Checkpoint | str | Path) -> Picture:
     """Draw each file of a checkpoint as a bar of its byte ranges: which entry lies where.
 
     Bars are to one scale; a range too short for it keeps a mark that can be seen. `.metadata` is
@@ -132,15 +135,26 @@ def file_map(checkpoint: Checkpoint) -> Picture:
     metadata and its folder's listing is used.
 
     Args:
-        checkpoint: as `open_checkpoint` returned it.
+        checkpoint: its path or URL, or an opened one.
 
     Returns:
         A `Picture`; its text has one line for each byte range, with the entry's full key.
 
+    Raises:
+        UsageError: it is neither.
+        CheckpointUnreadable: it is no checkpoint.
+
     Example:
-        >>> file_map(open_checkpoint("runs/step-3"))  # doctest: +SKIP
+        >>> file_map("runs/step-3")  # doctest: +SKIP
 
     """
+    if isinstance(checkpoint, str | os.PathLike):
+        checkpoint = open_checkpoint(checkpoint)
+    if not isinstance(checkpoint, Checkpoint):
+        raise UsageError(
+            f"file_map draws a checkpoint: its path, or what open_checkpoint(path) returns, not a "
+            f"{type(checkpoint).__name__}"
+        )
     files = _files(checkpoint)
     alt = _said(files)
     return Picture(svg=draw_files(files, alt), text=_text(files), alt=alt)

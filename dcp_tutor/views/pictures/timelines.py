@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from dcp_tutor.checkpoints.text import plain, table
 from dcp_tutor.errors import UsageError
+from dcp_tutor.launching.run import Run
 from dcp_tutor.views.pictures.picture import Picture
 from dcp_tutor.views.pictures.timeline_drawing import draw_timeline
 from dcp_tutor.views.words import count_text, seconds_text
 
 if TYPE_CHECKING:
-    from dcp_tutor.launching.run import Run, Span
+    from dcp_tutor.launching.run import Span
 
 _MOST_LINES = 120
 
@@ -81,12 +82,17 @@ def timeline(run: Run) -> Picture:
         A `Picture`; its text has one line for each span.
 
     Raises:
-        UsageError: no rank marked a span.
+        UsageError: no rank marked a span, or it is no `Run`.
 
     Example:
         >>> timeline(launch("program.py", nproc_per_node=4))  # doctest: +SKIP
 
     """
+    if not isinstance(run, Run):
+        raise UsageError(
+            f"timeline draws a Run, which launch(...) returns and `%%torchrun --run NAME` puts "
+            f"into a variable, not a {type(run).__name__}"
+        )
     lanes = tuple(
         Lane(rank.rank, tuple(sorted(rank.spans, key=lambda span: (span.start, -span.end))))
         for rank in run.ranks

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+import torch
+import torch.distributed.checkpoint as dcp
 from drawn import SVG, groups, number, rectangles, texts
 from gallery import (
     checkpoint_of,
@@ -14,6 +17,7 @@ from gallery import (
     optimizer,
 )
 
+from dcp_tutor.checkpoints import open_checkpoint
 from dcp_tutor.views.pictures import file_map
 
 
@@ -79,3 +83,11 @@ def test_folded_files_and_records_are_counted() -> None:
     drawn = len(groups(one, "record"))
     folded = sum(number(group, "records") for group in groups(one, "records"))
     assert drawn + folded == 4 * 723 + 900
+
+
+def test_a_path_is_opened(tmp_path: Path) -> None:
+    writer = dcp.FileSystemWriter(tmp_path / "saved", sync_files=False)
+    dcp.save({"w": torch.ones(3)}, storage_writer=writer, no_dist=True)
+    opened = file_map(open_checkpoint(tmp_path / "saved"))
+    assert file_map(tmp_path / "saved").svg == opened.svg
+    assert file_map(str(tmp_path / "saved")).text == opened.text

@@ -13,7 +13,15 @@ from drawn import SVG, root_of, texts
 from gallery import HOSTILE, PICTURES, picture
 
 from dcp_tutor.checkpoints.text import plain
-from dcp_tutor.views.pictures import Picture, shard_map
+from dcp_tutor.errors import UsageError
+from dcp_tutor.views.pictures import (
+    Picture,
+    balance,
+    file_map,
+    overlap_map,
+    shard_map,
+    timeline,
+)
 from dcp_tutor.views.pictures.lettering import SMALL
 
 EVERY = pytest.mark.parametrize("name", PICTURES)
@@ -37,6 +45,22 @@ def test_it_is_one_labelled_image(name: str) -> None:
     assert all(element is not None and element.text for element in named)
     assert named[1] is not None
     assert named[1].text == picture(name).alt
+
+
+@pytest.mark.parametrize(
+    ("draw", "takes"),
+    [
+        (shard_map, r"shard_map draws a tensor .* or a shape such as"),
+        (overlap_map, r"overlap_map draws what plan_load\("),
+        (balance, r"balance draws what plan_save\("),
+        (file_map, r"file_map draws a checkpoint: its path, or"),
+        (timeline, r"timeline draws a Run, which launch\("),
+    ],
+)
+@pytest.mark.parametrize("given", [3, None, object()])
+def test_what_cannot_be_drawn_is_told_what_can(draw, takes: str, given: object) -> None:
+    with pytest.raises(UsageError, match=takes):
+        draw(given)
 
 
 @EVERY
