@@ -19,7 +19,7 @@ def why(path: Path | str) -> str:
 
 @pytest.mark.parametrize("given", [3, None, {"a": 1}])
 def test_what_is_no_path_at_all(given: object) -> None:
-    with pytest.raises(UsageError, match="takes the path of a checkpoint's folder, .* not a "):
+    with pytest.raises(UsageError, match=r"takes the path of a checkpoint's folder, .* not a "):
         open_checkpoint(given)  # type: ignore[arg-type]
 
 
