@@ -220,7 +220,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     Symptom(
         code="child-failed",
-        says=("torch.distributed.elastic.multiprocessing.errors.ChildFailedError",),
+        says=("ChildFailedError:", "Root Cause (first observed failure):"),
         source="torchrun",
         cause="torchrun says that a rank failed, and not why: the reason is in that rank's own "
         "traceback.",

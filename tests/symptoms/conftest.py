@@ -376,6 +376,8 @@ def _groups(_: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     module = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError"
     assert kind.removesuffix("ChildFailedError").startswith(module.removesuffix("ChildFailedError"))
     yield "child-failed", f"{module}: {ChildFailedError('save.py', {1: died})}"
+    yield "child-failed", f"ChildFailedError: {ChildFailedError('save.py', {1: died})}"
+    yield "child-failed", str(ChildFailedError("save.py", {1: died}))
     yield (
         "closing-signal",
         "W1123 09:14:02.1 71 torch/distributed/elastic/multiprocessing/api.py:1010] Sending "
