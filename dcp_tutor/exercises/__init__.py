@@ -5,8 +5,8 @@
 | `judging` | `check` for learners, `judge` for programs; the list of all exercises |
 | `exercise`, `verdict` | the data of an exercise; what a check says, and how it is shown |
 | `evidence` | what an answer left behind: a `Run`'s values, a checkpoint's content |
-| `prediction` | what the checks of predictions share: a dict that is filled in, ranks that try it |
-| `again` | a learner's program, started once more in other circumstances |
+| `prediction` | what the checks of predictions share: a dict that is filled in |
+| `ranks` | ranks that a check starts: its own program, or a learner's once more |
 | `mishaps` | sentences for a `Run` that failed, whatever the exercise |
 | `lesson_01/`, … | the lesson's `EXERCISES`, and a file for the check of each |
 | `blanks/`, `solutions/` | the learner's cell, as it is given and as it could be filled in |
