@@ -47,6 +47,7 @@ import psutil
 
 WAYS = ("warm", "floor", "cold", "spawn")
 SLOW = ("cold", "spawn")
+_MOST_ABORTS = 5
 
 EMPTY = "pass\n"
 STEP = """\
@@ -127,6 +128,7 @@ class Bench:
         self.samples: list[dict[str, Any]] = []
         self.first: list[dict[str, Any]] = []
         self.memory: list[dict[str, Any]] = []
+        self.aborts = 0
         self._count = 0
         self._drivers: dict[str, subprocess.Popen[str]] = {}
         for name, text in PROGRAMS.items():
@@ -265,9 +267,19 @@ class Bench:
                 "CUDA_VISIBLE_DEVICES": "",
             },
         }
-        driver.stdin.write(json.dumps(request) + "\n")
-        driver.stdin.flush()
-        return float(self._answer(driver)["seconds"])
+        for _ in range(_MOST_ABORTS):
+            driver.stdin.write(json.dumps(request) + "\n")
+            driver.stdin.flush()
+            try:
+                return float(self._answer(driver)["seconds"])
+            except RuntimeError as error:
+                # A bare rank sometimes aborts in its last moment, when gloo's threads meet
+                # Python's end. Launches of this kit hold ranks back from that; these do not.
+                if way != "spawn" or "SIGABRT" not in str(error):
+                    raise
+                self.aborts += 1
+                shutil.rmtree(os.environ["BENCH_CHECKPOINT"], ignore_errors=True)
+        raise RuntimeError(f"{_MOST_ABORTS} times in a row a spawned rank aborted at its end")
 
     def _answer(self, driver: subprocess.Popen[str]) -> dict[str, Any]:
         assert driver.stdout is not None
@@ -375,6 +387,8 @@ def report(bench: Bench, sizes: list[int]) -> list[dict[str, Any]]:
         print_stages(bench, program, sizes)
     print_first(bench)
     print_memory(bench)
+    if bench.aborts:
+        print(f"\n`spawn` was repeated {bench.aborts} times: a rank aborted at its end.")
     return print_targets(bench, sizes)
 
 
