@@ -161,9 +161,9 @@ class OpenNotebook:
         JupyterLab measures and paints a cell when it first comes into view; until then its place
         is a guess, and a screenshot shows an empty page.
         """
-        what.scroll_into_view_if_needed()
 
         def rests() -> bool:
+            what.scroll_into_view_if_needed()
             place = what.bounding_box()
             self.page.wait_for_timeout(300)
             return bool(place == what.bounding_box())
