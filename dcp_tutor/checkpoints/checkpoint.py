@@ -128,6 +128,25 @@ class Checkpoint(Mapping[str, Entry]):
         return len(self.entries)
 
 
+def opened(checkpoint: object, takes: str) -> Checkpoint:
+    """Return what a function was given as a checkpoint: opened already, or its path.
+
+    Args:
+        checkpoint: what was given.
+        takes: the beginning of the sentence for what is neither, such as "f takes a path".
+
+    Raises:
+        UsageError: it is neither.
+        CheckpointUnreadable: it is no checkpoint.
+
+    """
+    if isinstance(checkpoint, str | os.PathLike):
+        return open_checkpoint(checkpoint)
+    if not isinstance(checkpoint, Checkpoint):
+        raise UsageError(f"{takes}, not a {type(checkpoint).__name__}")
+    return checkpoint
+
+
 def open_checkpoint(
     path_or_url: str | os.PathLike[str],
     *,

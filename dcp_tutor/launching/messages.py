@@ -98,15 +98,25 @@ def name_ranks(ranks: Iterable[int]) -> str:
         'ranks 0, 2-3'
 
     """
-    numbers = sorted(set(ranks))
+    numbers = set(ranks)
+    return f"rank{'s' if len(numbers) > 1 else ''} {', '.join(rank_spans(numbers))}"
+
+
+def rank_spans(ranks: Iterable[int]) -> list[str]:
+    """Return numbers of ranks in order, those that follow each other in one.
+
+    Example:
+        >>> rank_spans([0, 3, 2])
+        ['0', '2-3']
+
+    """
     spans: list[list[int]] = []
-    for number in numbers:
+    for number in sorted(set(ranks)):
         if spans and number == spans[-1][-1] + 1:
             spans[-1].append(number)
         else:
             spans.append([number])
-    texts = [f"{span[0]}-{span[-1]}" if len(span) > 1 else f"{span[0]}" for span in spans]
-    return f"rank{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
+    return [f"{span[0]}-{span[-1]}" if len(span) > 1 else f"{span[0]}" for span in spans]
 
 
 def _place(rank: RankRun, program: Path) -> Place | None:

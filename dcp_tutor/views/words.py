@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from dcp_tutor.launching.messages import name_ranks
+from dcp_tutor.launching.messages import name_ranks, rank_spans
 
 _DIMENSIONS = (("row", "rows"), ("column", "columns"))
 
@@ -99,11 +99,9 @@ def ranks_text(ranks: Collection[int], *, most: int = 6) -> str:
         ('rank 1', 'ranks 0, 2-4', '8 ranks: 0, 8, 16 … 56')
 
     """
-    numbers = sorted(set(ranks))
-    if not numbers:
+    if len(ranks) == 0:
         return "no rank"
-    text = name_ranks(numbers)
-    spans = text.partition(" ")[2].split(", ")
+    spans = rank_spans(ranks)
     if len(spans) > most:
-        return f"{len(numbers):,} ranks: {', '.join(spans[:3])} … {spans[-1]}"
-    return text
+        return f"{len(set(ranks)):,} ranks: {', '.join(spans[:3])} … {spans[-1]}"
+    return name_ranks(ranks)

@@ -62,7 +62,7 @@ def still_of(cell: Any) -> str:
 
 
 def sentences(svg: str) -> set[str]:
-    """Return all texts of a picture, which may differ in what was measured by a clock."""
+    """Return all texts of a picture."""
     root = ElementTree.fromstring(svg)
     texts = ("".join(node.itertext()) for node in root.iter() if node.tag.endswith("text"))
     return {re.sub(r"\s+", " ", text) for text in texts}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import ipywidgets
 
-from dcp_tutor.checkpoints import Checkpoint, open_checkpoint
-from dcp_tutor.errors import UsageError
+from dcp_tutor.checkpoints import Checkpoint
+from dcp_tutor.checkpoints.checkpoint import opened
 from dcp_tutor.views.explorers.explorer import Explorer
 from dcp_tutor.views.explorers.keys import MOST_FOUND, ROOT, Keys
 from dcp_tutor.views.explorers.pieces import ROOT_CLASS, STYLE, paragraph
@@ -172,14 +171,8 @@ def explore_checkpoint(checkpoint: Checkpoint | str | Path) -> CheckpointExplore
         >>> explore_checkpoint("runs/step-3")  # doctest: +SKIP
 
     """
-    if isinstance(checkpoint, str | os.PathLike):
-        checkpoint = open_checkpoint(checkpoint)
-    if not isinstance(checkpoint, Checkpoint):
-        raise UsageError(
-            f"explore_checkpoint takes the path of a checkpoint or an opened one, not a "
-            f"{type(checkpoint).__name__}"
-        )
-    return CheckpointExplorer(checkpoint)
+    takes = "explore_checkpoint takes the path of a checkpoint or an opened one"
+    return CheckpointExplorer(opened(checkpoint, takes))
 
 
 def _found(text: str, count: int) -> str:

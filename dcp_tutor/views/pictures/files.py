@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,10 +9,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from dcp_tutor.checkpoints import Blob, Checkpoint, Chunk, open_checkpoint
+from dcp_tutor.checkpoints import Blob, Checkpoint, Chunk
+from dcp_tutor.checkpoints.checkpoint import opened
 from dcp_tutor.checkpoints.text import bytes_text, plain, table
 from dcp_tutor.checkpoints.torch_private import rank_of
-from dcp_tutor.errors import UsageError
 from dcp_tutor.views.pictures.file_drawing import draw_files
 from dcp_tutor.views.pictures.picture import Picture
 from dcp_tutor.views.words import box_text, count_text
@@ -148,14 +147,8 @@ def file_map(checkpoint: Checkpoint | str | Path) -> Picture:
         >>> file_map("runs/step-3")  # doctest: +SKIP
 
     """
-    if isinstance(checkpoint, str | os.PathLike):
-        checkpoint = open_checkpoint(checkpoint)
-    if not isinstance(checkpoint, Checkpoint):
-        raise UsageError(
-            f"file_map draws a checkpoint: its path, or what open_checkpoint(path) returns, not a "
-            f"{type(checkpoint).__name__}"
-        )
-    files = _files(checkpoint)
+    takes = "file_map draws a checkpoint: its path, or what open_checkpoint(path) returns"
+    files = _files(opened(checkpoint, takes))
     alt = _said(files)
     return Picture(svg=draw_files(files, alt), text=_text(files), alt=alt)
 

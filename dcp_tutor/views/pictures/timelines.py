@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from dcp_tutor.checkpoints.text import plain, table
 from dcp_tutor.errors import UsageError
-from dcp_tutor.launching.run import Run
+from dcp_tutor.launching.run import Run, Span
 from dcp_tutor.views.pictures.picture import Picture
 from dcp_tutor.views.pictures.timeline_drawing import draw_timeline
 from dcp_tutor.views.words import count_text, seconds_text
-
-if TYPE_CHECKING:
-    from dcp_tutor.launching.run import Span
 
 _MOST_LINES = 120
 
